@@ -1,0 +1,232 @@
+//! One gene: a component, what it may do and how it is to live.
+//!
+//! Plain data. What fits together is checked once, by [`crate::Manifest::check`].
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Digest, GeneName, OutboundGrant, Route, limits};
+
+/// What a gene's exports make it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Answers HTTP requests (`wasi:http`).
+    Drone,
+    /// Runs once and ends (`wasi:cli/run`).
+    Task,
+}
+
+impl Role {
+    /// The name as it stands in `dna.toml`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Role::Drone => "drone",
+            Role::Task => "task",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Bytes named by what they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Blob {
+    /// Digest of the bytes.
+    pub sha256: Digest,
+    /// How many bytes.
+    pub length: u64,
+}
+
+impl Blob {
+    /// The name of these bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Blob { sha256: Digest::of(bytes), length: bytes.len() as u64 }
+    }
+}
+
+/// One gene of an organism.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gene {
+    /// Unique within the organism.
+    pub name: GeneName,
+    /// A label for people, at most 64 bytes; nothing compares it.
+    pub version: String,
+    /// Drone or task.
+    pub role: Role,
+    /// The Wasm component.
+    pub component: Blob,
+    /// Where it is mounted; empty for a task. Sorted, no duplicates.
+    pub routes: Vec<Route>,
+    /// All it may do. Empty = nothing but compute.
+    pub grants: Grants,
+    /// Its limits, where it names them.
+    pub limits: GeneLimits,
+    /// How many cells there may be, and where.
+    pub express: Expression,
+    /// Uses of one cell before it retires; `None` = what the component itself declares
+    /// (custom section `cyte:reuse`), else 1 for `wasi:http` 0.2 and 128 for 0.3.
+    pub reuse: Option<u32>,
+    /// Calls at once in one cell, at least 1; above 1 for `wasi:http` 0.3 genes only.
+    pub concurrency: u32,
+}
+
+impl Gene {
+    /// A gene without grants, routes or limits of its own.
+    #[must_use]
+    pub fn new(name: GeneName, role: Role, component: Blob) -> Self {
+        Gene {
+            name,
+            version: String::new(),
+            role,
+            component,
+            routes: Vec::new(),
+            grants: Grants::default(),
+            limits: GeneLimits::default(),
+            express: Expression::default(),
+            reuse: None,
+            concurrency: 1,
+        }
+    }
+
+    /// The blobs it needs: its component, then its packed folders.
+    pub fn blobs(&self) -> impl Iterator<Item = &Blob> {
+        let folders = self.grants.files.iter().filter_map(|grant| match &grant.source {
+            FileSource::Packed(blob) => Some(blob),
+            FileSource::Local(_) => None,
+        });
+        std::iter::once(&self.component).chain(folders)
+    }
+}
+
+/// What a gene may do. Everything that is not here is denied.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grants {
+    /// Where it may send HTTP requests. Sorted, no duplicates.
+    pub outbound: Vec<OutboundGrant>,
+    /// Folders it sees. Sorted by `to`, no duplicates.
+    pub files: Vec<FileGrant>,
+    /// `wasi:config` values. Sorted by key, no duplicates.
+    pub config: Vec<(String, String)>,
+    /// Names of secrets it may put into outbound requests; never values. Sorted.
+    pub secrets: Vec<String>,
+    /// Environment variables. Sorted by name, no duplicates.
+    pub environment: Vec<(String, String)>,
+}
+
+/// Where the files of a grant are.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum FileSource {
+    /// A folder in the bundle, packed as a [`crate::Folder`]. Read-only.
+    Packed(Blob),
+    /// A folder of this name that the host keeps for this gene in its state folder; never a
+    /// path of the host.
+    Local(String),
+}
+
+/// A folder that a gene sees.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileGrant {
+    /// Where the gene sees it: absolute, normal, e.g. `/assets`.
+    pub to: String,
+    /// Whether it may write; only for [`FileSource::Local`].
+    pub write: bool,
+    /// Where the files are.
+    pub source: FileSource,
+}
+
+/// A gene's own limits. `None` = the default of [`crate::limits`]; an upper bound holds for each.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GeneLimits {
+    /// Memory of one cell, summed over its memories, in bytes.
+    pub memory: Option<u64>,
+    /// CPU of one call up to the response head, in milliseconds.
+    pub cpu_ms: Option<u64>,
+    /// Wall clock of one call up to the response head, in milliseconds.
+    pub wall_ms: Option<u64>,
+    /// Request body, in bytes.
+    pub body: Option<u64>,
+    /// How long a request waits for capacity, in milliseconds.
+    pub wait_ms: Option<u64>,
+}
+
+impl GeneLimits {
+    /// Bytes of memory of one cell.
+    #[must_use]
+    pub fn memory_or_default(&self) -> u64 {
+        self.memory.unwrap_or(limits::CELL_MEMORY_BYTES)
+    }
+
+    /// CPU of one call of a drone, in milliseconds.
+    #[must_use]
+    pub fn cpu_ms_or_default(&self) -> u64 {
+        self.cpu_ms.unwrap_or(limits::CPU_PER_CALL_MS)
+    }
+
+    /// Wall clock of one call of a drone, in milliseconds.
+    #[must_use]
+    pub fn wall_ms_or_default(&self) -> u64 {
+        self.wall_ms.unwrap_or(limits::WALL_PER_CALL_MS)
+    }
+
+    /// Bytes of request body.
+    #[must_use]
+    pub fn body_or_default(&self) -> u64 {
+        self.body.unwrap_or(limits::REQUEST_BODY_BYTES)
+    }
+
+    /// Milliseconds that a request waits for capacity.
+    #[must_use]
+    pub fn wait_ms_or_default(&self) -> u64 {
+        self.wait_ms.unwrap_or(limits::WAIT_FOR_CAPACITY_MS)
+    }
+}
+
+/// On which hosts a gene lives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// On every host for itself.
+    #[default]
+    Local,
+    /// Counted over all hosts of the organism.
+    Network,
+    /// On other hosts only.
+    Remote,
+}
+
+impl Scope {
+    /// The name as it stands in `dna.toml`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Scope::Local => "local",
+            Scope::Network => "network",
+            Scope::Remote => "remote",
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// How many cells of a gene there may be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expression {
+    /// Cells that are always there. Default 0.
+    pub min: u32,
+    /// Cells at most; `None` = what the host has.
+    pub max: Option<u32>,
+    /// Where they are counted.
+    pub scope: Scope,
+}

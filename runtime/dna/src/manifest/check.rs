@@ -1,0 +1,325 @@
+//! The rules that a manifest keeps by itself, without knowing what a host has or what time it is.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::{Manifest, Revoked, RosterEntry};
+use crate::folder::check_path;
+use crate::limits as l;
+use crate::{Blob, DnaError, FileGrant, FileSource, Gene, GeneName, Role, Route};
+
+/// A rule that a manifest breaks.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ManifestError {
+    /// More of something than its cap.
+    #[error("{}{what}: {found} is more than the {cap} that are allowed", Of(.gene))]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// In which gene.
+        gene: Option<GeneName>,
+        /// How many.
+        found: u64,
+        /// The cap.
+        cap: u64,
+    },
+    /// A number outside its range.
+    #[error("{}{what}: {found} is not from {min} to {max}", Of(.gene))]
+    OutOfRange {
+        /// Which number.
+        what: &'static str,
+        /// In which gene.
+        gene: Option<GeneName>,
+        /// The number.
+        found: u64,
+        /// The least that is allowed.
+        min: u64,
+        /// The most that is allowed.
+        max: u64,
+    },
+    /// A list that is not in ascending order or holds something twice.
+    #[error("{}{what}: not in ascending order, or one is there twice", Of(.gene))]
+    Order {
+        /// Which list.
+        what: &'static str,
+        /// In which gene.
+        gene: Option<GeneName>,
+    },
+    /// Two genes of one name.
+    #[error("there are two genes of the name `{name}`")]
+    DuplicateGene {
+        /// The name.
+        name: GeneName,
+    },
+    /// Two genes on the same route.
+    #[error("genes `{first}` and `{second}` both have the route `{route}`")]
+    RouteConflict {
+        /// The route.
+        route: Route,
+        /// The gene that comes first by name.
+        first: GeneName,
+        /// The other one.
+        second: GeneName,
+    },
+    /// Anything else.
+    #[error("{}{what}: {reason}", Of(.gene))]
+    Invalid {
+        /// Where.
+        what: &'static str,
+        /// In which gene.
+        gene: Option<GeneName>,
+        /// Why, as a clause.
+        reason: &'static str,
+    },
+}
+
+impl ManifestError {
+    /// A stable name for programs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            ManifestError::TooMany { .. } => "manifest-too-many",
+            ManifestError::OutOfRange { .. } => "manifest-out-of-range",
+            ManifestError::Order { .. } => "manifest-order",
+            ManifestError::DuplicateGene { .. } => "manifest-duplicate-gene",
+            ManifestError::RouteConflict { .. } => "manifest-route-conflict",
+            ManifestError::Invalid { .. } => "manifest-invalid",
+        }
+    }
+}
+
+/// `gene `x`, ` in front of a message, where it is about one.
+struct Of<'a>(&'a Option<GeneName>);
+
+impl fmt::Display for Of<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(gene) => write!(f, "gene `{gene}`, "),
+            None => Ok(()),
+        }
+    }
+}
+
+type Checked = Result<(), ManifestError>;
+
+impl Manifest {
+    /// Every rule of a manifest: caps, ranges, order, duplicates, routes, its germline.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn check(&self) -> Result<(), DnaError> {
+        self.check_head()?;
+        self.policy.check()?;
+        check_roster(&self.roster)?;
+        self.check_revoked()?;
+        self.check_genes()?;
+        self.check_routes()?;
+        self.check_blobs()?;
+        Ok(())
+    }
+
+    fn check_head(&self) -> Checked {
+        let whole = Scope { gene: None };
+        whole.range("version", self.version, 1, u64::MAX)?;
+        whole.range("floor", self.floor, 0, self.version)?;
+        whole.label("label", &self.label)?;
+        if self.germline.organism() != &self.organism {
+            return whole.invalid("germline", "it is the germline of another organism");
+        }
+        if self.expires.is_some_and(|expires| expires <= self.not_before) {
+            return whole.invalid("expires", "it is not later than not_before");
+        }
+        Ok(())
+    }
+
+    fn check_revoked(&self) -> Checked {
+        let Revoked { keys, genes } = &self.revoked;
+        let whole = Scope { gene: None };
+        whole.cap("revoked keys", keys.len(), l::REVOCATIONS)?;
+        whole.cap("revoked genes", genes.len(), l::REVOCATIONS)?;
+        whole.ascending("revoked keys", keys.iter())?;
+        whole.ascending("revoked genes", genes.iter())?;
+        if self.germline.count(self.germline.keys(), keys) < self.germline.threshold() {
+            return whole.invalid("revoked keys", "they leave fewer keys of the germline than its threshold");
+        }
+        Ok(())
+    }
+
+    fn check_genes(&self) -> Checked {
+        let whole = Scope { gene: None };
+        whole.cap("genes", self.genes.len(), l::GENES)?;
+        for pair in self.genes.windows(2) {
+            let [first, second] = pair else { continue };
+            if first.name == second.name {
+                return Err(ManifestError::DuplicateGene { name: first.name.clone() });
+            }
+        }
+        whole.ascending("genes", self.genes.iter().map(|gene| &gene.name))?;
+        self.genes.iter().try_for_each(|gene| check_gene(gene, &self.revoked))
+    }
+
+    fn check_routes(&self) -> Checked {
+        let total = self.genes.iter().map(|gene| gene.routes.len()).sum();
+        Scope { gene: None }.cap("routes", total, l::ROUTES)?;
+        let mut owners: BTreeMap<&Route, &GeneName> = BTreeMap::new();
+        for gene in &self.genes {
+            for route in &gene.routes {
+                if let Some(first) = owners.insert(route, &gene.name) {
+                    let (first, second) = (first.clone(), gene.name.clone());
+                    return Err(ManifestError::RouteConflict { route: route.clone(), first, second });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_blobs(&self) -> Checked {
+        let whole = Scope { gene: None };
+        let blobs = self.blobs();
+        let same = |pair: &[Blob]| matches!(pair, [a, b] if a.sha256 == b.sha256);
+        if blobs.windows(2).any(same) {
+            return whole.invalid("blobs", "one digest is there with two lengths");
+        }
+        // Each is at most 64 MiB here, so that the sum cannot overflow.
+        let total = blobs.iter().map(|blob| blob.length).sum();
+        whole.range("bytes of all blobs", total, 0, l::BUNDLE_BYTES)
+    }
+}
+
+fn check_roster(roster: &[RosterEntry]) -> Checked {
+    let whole = Scope { gene: None };
+    whole.cap("hosts in the roster", roster.len(), l::ROSTER_HOSTS)?;
+    whole.ascending("hosts in the roster", roster.iter().map(|entry| &entry.key))?;
+    let mut names: Vec<_> = roster.iter().map(|entry| &entry.name).collect();
+    names.sort_unstable();
+    whole.ascending("names of hosts in the roster", names.into_iter())
+}
+
+fn check_gene(gene: &Gene, revoked: &Revoked) -> Checked {
+    let scope = Scope { gene: Some(&gene.name) };
+    scope.label("version", &gene.version)?;
+    scope.cap("routes", gene.routes.len(), l::ROUTES_PER_GENE)?;
+    scope.ascending("routes", gene.routes.iter())?;
+    if gene.role == Role::Task && !gene.routes.is_empty() {
+        return scope.invalid("routes", "a task has none");
+    }
+    gene.blobs().try_for_each(|blob| scope.range("bytes of a blob", blob.length, 1, l::BLOB_BYTES))?;
+    if revoked.genes.binary_search(&gene.component.sha256).is_ok() {
+        return scope.invalid("component", "this manifest revokes it");
+    }
+    scope.numbers(gene)?;
+    scope.grants(gene)
+}
+
+/// Where a rule is checked: in a gene or in the manifest as a whole.
+struct Scope<'a> {
+    gene: Option<&'a GeneName>,
+}
+
+impl Scope<'_> {
+    fn gene(&self) -> Option<GeneName> {
+        self.gene.cloned()
+    }
+
+    fn cap(&self, what: &'static str, found: usize, cap: usize) -> Checked {
+        if found <= cap {
+            return Ok(());
+        }
+        Err(ManifestError::TooMany { what, gene: self.gene(), found: found as u64, cap: cap as u64 })
+    }
+
+    fn range(&self, what: &'static str, found: u64, min: u64, max: u64) -> Checked {
+        if (min..=max).contains(&found) {
+            return Ok(());
+        }
+        Err(ManifestError::OutOfRange { what, gene: self.gene(), found, min, max })
+    }
+
+    fn ascending<T: Ord>(&self, what: &'static str, items: impl Iterator<Item = T>) -> Checked {
+        if items.is_sorted_by(|a, b| a < b) {
+            return Ok(());
+        }
+        Err(ManifestError::Order { what, gene: self.gene() })
+    }
+
+    fn invalid(&self, what: &'static str, reason: &'static str) -> Checked {
+        Err(ManifestError::Invalid { what, gene: self.gene(), reason })
+    }
+
+    fn label(&self, what: &'static str, text: &str) -> Checked {
+        self.cap(what, text.len(), l::LABEL_MAX_BYTES)?;
+        if text.chars().any(char::is_control) {
+            return self.invalid(what, "it holds a control character");
+        }
+        Ok(())
+    }
+
+    fn numbers(&self, gene: &Gene) -> Checked {
+        let limits = &gene.limits;
+        let optional = [
+            ("limits.memory", limits.memory, l::CELL_MEMORY_MIN_BYTES, l::CELL_MEMORY_MAX_BYTES),
+            ("limits.cpu", limits.cpu_ms, 1, l::CPU_PER_CALL_MAX_MS),
+            ("limits.wall", limits.wall_ms, 1, l::WALL_PER_CALL_MAX_MS),
+            ("limits.body", limits.body, 0, l::REQUEST_BODY_MAX_BYTES),
+            ("limits.wait", limits.wait_ms, 0, l::WAIT_FOR_CAPACITY_MAX_MS),
+            ("reuse", gene.reuse.map(u64::from), 1, l::REUSE_MAX.into()),
+            ("express.max", gene.express.max.map(u64::from), 1, l::CELLS_PER_GENE_MAX.into()),
+        ];
+        for (what, found, min, max) in optional {
+            found.map_or(Ok(()), |found| self.range(what, found, min, max))?;
+        }
+        let most = gene.express.max.unwrap_or(l::CELLS_PER_GENE_MAX);
+        self.range("express.min", gene.express.min.into(), 0, most.into())?;
+        self.range("concurrency", gene.concurrency.into(), 1, l::CONCURRENCY_MAX.into())
+    }
+
+    fn grants(&self, gene: &Gene) -> Checked {
+        let grants = &gene.grants;
+        self.cap("outbound", grants.outbound.len(), l::OUTBOUND_PER_GENE)?;
+        self.ascending("outbound", grants.outbound.iter())?;
+        self.cap("files", grants.files.len(), l::FILES_PER_GENE)?;
+        self.ascending("files", grants.files.iter().map(|grant| &grant.to))?;
+        grants.files.iter().try_for_each(|grant| self.file(grant))?;
+        self.cap("secrets", grants.secrets.len(), l::SECRETS_PER_GENE)?;
+        self.ascending("secrets", grants.secrets.iter())?;
+        if grants.secrets.iter().any(|name| GeneName::new(name).is_err()) {
+            return self.invalid("secrets", "a name must be 1 to 63 of a-z, 0-9 and -");
+        }
+        self.pairs(gene)
+    }
+
+    fn pairs(&self, gene: &Gene) -> Checked {
+        let (config, environment) = (&gene.grants.config, &gene.grants.environment);
+        self.ascending("config", config.iter().map(|(key, _)| key))?;
+        self.ascending("environment", environment.iter().map(|(key, _)| key))?;
+        let bytes = config.iter().chain(environment).map(|(key, value)| key.len() + value.len());
+        self.cap("bytes of config and environment", bytes.sum(), l::CONFIG_PER_GENE_BYTES)?;
+        let bad_key = |key: &str| key.is_empty() || key.chars().any(char::is_control);
+        if config.iter().any(|(key, _)| bad_key(key)) {
+            return self.invalid("config", "a key is empty or holds a control character");
+        }
+        if environment.iter().any(|(key, value)| bad_key(key) || key.contains('=') || value.contains('\0')) {
+            return self.invalid(
+                "environment",
+                "a name is empty or holds = or a control character, or a value holds NUL",
+            );
+        }
+        Ok(())
+    }
+
+    fn file(&self, grant: &FileGrant) -> Checked {
+        let inner = grant.to.strip_prefix('/');
+        if inner.is_none_or(|inner| !inner.is_empty() && check_path(inner).is_err()) {
+            return self.invalid("files", "`to` must be an absolute path without . or ..");
+        }
+        match &grant.source {
+            FileSource::Packed(_) if grant.write => {
+                self.invalid("files", "a packed folder cannot be written")
+            }
+            FileSource::Local(name) if check_path(name).is_err() => {
+                self.invalid("files", "a folder of the host must be named by a relative path without . or ..")
+            }
+            _ => Ok(()),
+        }
+    }
+}

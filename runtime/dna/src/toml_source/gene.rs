@@ -1,0 +1,373 @@
+//! `[gene.NAME]`.
+
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeString, DeValue};
+
+use super::SourceError;
+use super::read::{Placed, Reader, Table};
+use super::units::Measure;
+use crate::folder::check_path;
+use crate::limits as l;
+use crate::{Expression, GeneLimits, GeneName, OutboundGrant, Role, Route, Scope};
+
+/// One gene as its author describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GeneSource {
+    /// Its name.
+    pub name: GeneName,
+    /// A version for people; empty where left out.
+    pub version: String,
+    /// A crate folder, a `.wasm` file or a folder of static files, relative to `dna.toml`.
+    pub source: String,
+    /// `None` = found from the component's exports.
+    pub role: Option<Role>,
+    /// Sorted, each once; `None` = left out (see [`super::DnaToml::assemble`]).
+    pub routes: Option<Vec<Route>>,
+    /// Uses of one cell; `None` = what the component declares.
+    pub reuse: Option<u32>,
+    /// Calls at once in one cell.
+    pub concurrency: u32,
+    /// Sorted, each once.
+    pub outbound: Vec<OutboundGrant>,
+    /// Sorted by `to`, each once.
+    pub files: Vec<FileEntry>,
+    /// Sorted by key.
+    pub config: Vec<(String, String)>,
+    /// Sorted by name.
+    pub environment: Vec<(String, String)>,
+    /// Names only. Sorted, each once.
+    pub secrets: Vec<String>,
+    /// Limits of its own.
+    pub limits: GeneLimits,
+    /// How many cells, and where.
+    pub express: Expression,
+    /// `build.command`, where the default does not fit.
+    pub build: Option<String>,
+    /// Where `[gene.NAME]` stands in the text, for faults that are found later.
+    pub span: Range<usize>,
+    /// Where the value of `source` stands.
+    pub source_span: Range<usize>,
+    /// Where each route stands, in the order of `routes`.
+    route_spans: Vec<Range<usize>>,
+}
+
+/// One entry of `files`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileEntry {
+    /// A folder: next to `dna.toml` and packed where read-only, of this name in the host's
+    /// state folder where writable. Relative, without `.` and `..`.
+    pub from: String,
+    /// Where the gene sees it, absolute.
+    pub to: String,
+    /// Whether the gene may write.
+    pub write: bool,
+    /// Where the entry stands in the text.
+    pub span: Range<usize>,
+}
+
+type Pairs = Vec<(String, String)>;
+
+const KEYS: &[&str] = &[
+    "build",
+    "concurrency",
+    "config",
+    "environment",
+    "express",
+    "files",
+    "limits",
+    "outbound",
+    "reuse",
+    "role",
+    "route",
+    "secrets",
+    "source",
+    "version",
+];
+
+impl GeneSource {
+    pub(super) fn routes_with_spans(&self) -> impl Iterator<Item = (&Route, Range<usize>)> {
+        self.routes.iter().flatten().zip(self.route_spans.iter().cloned())
+    }
+}
+
+impl Reader {
+    pub(super) fn gene(
+        &mut self,
+        key: &Spanned<DeString<'_>>,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Option<GeneSource> {
+        let name = match GeneName::new(key.get_ref()) {
+            Ok(name) => Some(name),
+            Err(error) => {
+                let help = format!("change this: {}", error.reason());
+                self.faults.push(SourceError::new(key.span(), error.to_string(), help));
+                None
+            }
+        };
+        let Some(entries) = value.get_ref().as_table() else {
+            let message = format!("gene `{}` must be a table", key.get_ref());
+            self.faults.push(SourceError::new(
+                value.span(),
+                message,
+                "write [gene.front] with its keys below",
+            ));
+            return None;
+        };
+        let table = Table { entries, span: value.span(), name: format!("gene `{}`", key.get_ref()) };
+        self.known_keys(&table, KEYS);
+        self.gene_body(name, &table, key.span())
+    }
+
+    fn gene_body(
+        &mut self,
+        name: Option<GeneName>,
+        table: &Table<'_, '_>,
+        span: Range<usize>,
+    ) -> Option<GeneSource> {
+        let source = self.source(table, &span);
+        let version = self.label(table);
+        let role = self.word(table, "role", &[("drone", Role::Drone), ("task", Role::Task)]);
+        let routes = self.routes(table, role);
+        let reuse = self.number(table, "reuse", 1, l::REUSE_MAX);
+        let concurrency = self.number(table, "concurrency", 1, l::CONCURRENCY_MAX).unwrap_or(1);
+        let outbound = self.parsed_list(table, "outbound", true).unwrap_or_default();
+        let outbound = self.unique(table, "outbound", outbound, l::OUTBOUND_PER_GENE);
+        let files = self.files(table);
+        let (config, environment) = self.config(table);
+        let secrets = self.secrets(table);
+        let limits = self.limits(table);
+        let express = self.express(table);
+        let build = self.build(table);
+        let (source, source_span) = source?;
+        let (routes, route_spans) = match routes {
+            Some(routes) => {
+                let (routes, spans) = routes.into_iter().unzip();
+                (Some(routes), spans)
+            }
+            None => (None, Vec::new()),
+        };
+        Some(GeneSource {
+            name: name?,
+            version,
+            source,
+            role,
+            routes,
+            reuse,
+            concurrency,
+            outbound: outbound.into_iter().map(|(grant, _)| grant).collect(),
+            files,
+            config,
+            environment,
+            secrets,
+            limits,
+            express,
+            build,
+            span,
+            source_span,
+            route_spans,
+        })
+    }
+
+    fn source(&mut self, table: &Table<'_, '_>, span: &Range<usize>) -> Option<Placed<String>> {
+        if table.entries.get("source").is_none() {
+            let message = format!("{} has no source", table.name);
+            let help = "add source = \"...\": a crate folder, a .wasm file or a folder of static files";
+            self.faults.push(SourceError::new(span.clone(), message, help));
+        }
+        let (text, span) = self.string(table, "source")?;
+        if text.is_empty() || text.chars().any(char::is_control) {
+            let help = "name a crate folder, a .wasm file or a folder of static files";
+            self.faults.push(SourceError::new(span, "`source` is not a path", help));
+            return None;
+        }
+        Some((text, span))
+    }
+
+    /// Routes may repeat here: the check over all genes finds them with their place.
+    fn routes(&mut self, table: &Table<'_, '_>, role: Option<Role>) -> Option<Vec<Placed<Route>>> {
+        let mut routes: Vec<Placed<Route>> = self.parsed_list(table, "route", true)?;
+        routes.sort_by(|a, b| a.0.cmp(&b.0));
+        if let (Some(Role::Task), Some((_, span))) = (role, routes.first()) {
+            let help = "remove route, or the role where it is a drone";
+            self.faults.push(SourceError::new(span.clone(), "a task has no route", help));
+        }
+        self.cap(table, "route", routes.len(), l::ROUTES_PER_GENE);
+        Some(routes)
+    }
+
+    fn cap(&mut self, table: &Table<'_, '_>, key: &str, found: usize, cap: usize) {
+        if found > cap
+            && let Some(value) = table.entries.get(key)
+        {
+            let message = format!("`{key}` has {found} entries, more than the {cap} that are allowed");
+            self.faults.push(SourceError::new(value.span(), message, "split the gene"));
+        }
+    }
+
+    /// Sorted, within its cap, with a fault for each that is there twice.
+    fn unique<T: Ord + std::fmt::Display>(
+        &mut self,
+        table: &Table<'_, '_>,
+        key: &str,
+        mut items: Vec<Placed<T>>,
+        cap: usize,
+    ) -> Vec<Placed<T>> {
+        self.cap(table, key, items.len(), cap);
+        items.sort_by(|a, b| (&a.0, a.1.start).cmp(&(&b.0, b.1.start)));
+        for pair in items.windows(2) {
+            if let [(first, _), (second, span)] = pair
+                && first == second
+            {
+                let message = format!("`{second}` is there twice in `{key}`");
+                self.faults.push(SourceError::new(span.clone(), message, "remove one of them"));
+            }
+        }
+        items
+    }
+
+    fn secrets(&mut self, table: &Table<'_, '_>) -> Vec<String> {
+        let names = self.strings(table, "secrets", false).unwrap_or_default();
+        let names = self.unique(table, "secrets", names, l::SECRETS_PER_GENE);
+        for (name, span) in &names {
+            if GeneName::new(name).is_err() {
+                let message = format!("`{name}` cannot name a secret");
+                let help = "use 1 to 63 of a-z, 0-9 and -; values are set with: cyte secret set NAME";
+                self.faults.push(SourceError::new(span.clone(), message, help));
+            }
+        }
+        names.into_iter().map(|(name, _)| name).collect()
+    }
+
+    fn config(&mut self, table: &Table<'_, '_>) -> (Pairs, Pairs) {
+        let config = self.pairs(table, "config");
+        let environment = self.pairs(table, "environment");
+        let bytes: usize =
+            config.iter().chain(&environment).map(|(key, value)| key.len() + value.len()).sum();
+        let bad_key = |key: &str| key.is_empty() || key.chars().any(char::is_control);
+        let bad_variable =
+            |(key, value): &(String, String)| bad_key(key) || key.contains('=') || value.contains('\0');
+        let fault = if bytes > l::CONFIG_PER_GENE_BYTES {
+            Some((
+                "config and environment are larger than 64 KiB",
+                "put the data in a file and grant it with files",
+            ))
+        } else if config.iter().any(|(key, _)| bad_key(key)) {
+            Some(("a key of config is empty or holds a control character", "rename it"))
+        } else if environment.iter().any(bad_variable) {
+            Some((
+                "a name of environment is empty or holds = or a control character, or a value holds NUL",
+                "rename it",
+            ))
+        } else {
+            None
+        };
+        if let Some((message, help)) = fault {
+            let place = table.entries.get("config").or_else(|| table.entries.get("environment"));
+            let span = place.map_or_else(|| table.span.clone(), Spanned::span);
+            self.faults.push(SourceError::new(span, message, help));
+        }
+        (config, environment)
+    }
+
+    fn files(&mut self, table: &Table<'_, '_>) -> Vec<FileEntry> {
+        let Some(value) = table.entries.get("files") else {
+            return Vec::new();
+        };
+        let example = "write files = [{ from = \"assets\", to = \"/assets\" }]";
+        let Some(array) = value.get_ref().as_array() else {
+            self.faults.push(SourceError::new(value.span(), "`files` must be an array of tables", example));
+            return Vec::new();
+        };
+        self.cap(table, "files", array.len(), l::FILES_PER_GENE);
+        let mut files: Vec<FileEntry> = Vec::new();
+        for item in array {
+            let Some(entries) = item.get_ref().as_table() else {
+                self.faults.push(SourceError::new(
+                    item.span(),
+                    "an entry of `files` must be a table",
+                    example,
+                ));
+                continue;
+            };
+            let entry = Table { entries, span: item.span(), name: "`files`".into() };
+            files.extend(self.file(&entry));
+        }
+        files.sort_by(|a, b| (&a.to, a.span.start).cmp(&(&b.to, b.span.start)));
+        for pair in files.windows(2) {
+            if let [first, second] = pair
+                && first.to == second.to
+            {
+                let message = format!("two entries of `files` are seen at `{}`", second.to);
+                self.faults.push(SourceError::new(
+                    second.span.clone(),
+                    message,
+                    "give one of them another `to`",
+                ));
+            }
+        }
+        files
+    }
+
+    fn file(&mut self, table: &Table<'_, '_>) -> Option<FileEntry> {
+        self.known_keys(table, &["from", "to", "write"]);
+        for key in ["from", "to"] {
+            if table.entries.get(key).is_none() {
+                let help = "write { from = \"assets\", to = \"/assets\" }";
+                self.faults.push(SourceError::new(table.span.clone(), format!("`{key}` is missing"), help));
+            }
+        }
+        let from = self.string(table, "from");
+        let to = self.string(table, "to");
+        let write = self.boolean(table, "write").unwrap_or(false);
+        let ((from, from_span), (to, to_span)) = (from?, to?);
+        if let Err(reason) = check_path(&from) {
+            let help = "name a folder below the one of dna.toml, as in \"assets\"";
+            self.faults.push(SourceError::new(from_span, format!("`from` is not usable: {reason}"), help));
+        }
+        let inner = to.strip_prefix('/');
+        if inner.is_none_or(|inner| !inner.is_empty() && check_path(inner).is_err()) {
+            let message = "`to` must be an absolute path without . or ..";
+            self.faults.push(SourceError::new(to_span, message, "write to = \"/assets\""));
+        }
+        Some(FileEntry { from, to, write, span: table.span.clone() })
+    }
+
+    fn limits(&mut self, gene: &Table<'_, '_>) -> GeneLimits {
+        let Some(table) = self.table(gene, "limits") else {
+            return GeneLimits::default();
+        };
+        self.known_keys(&table, &["memory", "cpu", "wall", "body", "wait"]);
+        let (bytes, time) = (Measure::Bytes, Measure::Time);
+        GeneLimits {
+            memory: self.amount(&table, "memory", bytes, l::CELL_MEMORY_MIN_BYTES, l::CELL_MEMORY_MAX_BYTES),
+            cpu_ms: self.amount(&table, "cpu", time, 1, l::CPU_PER_CALL_MAX_MS),
+            wall_ms: self.amount(&table, "wall", time, 1, l::WALL_PER_CALL_MAX_MS),
+            body: self.amount(&table, "body", bytes, 0, l::REQUEST_BODY_MAX_BYTES),
+            wait_ms: self.amount(&table, "wait", time, 0, l::WAIT_FOR_CAPACITY_MAX_MS),
+        }
+    }
+
+    fn express(&mut self, gene: &Table<'_, '_>) -> Expression {
+        let Some(table) = self.table(gene, "express") else {
+            return Expression::default();
+        };
+        self.known_keys(&table, &["min", "max", "scope"]);
+        let max = self.number(&table, "max", 1, l::CELLS_PER_GENE_MAX);
+        let min = self.number(&table, "min", 0, max.unwrap_or(l::CELLS_PER_GENE_MAX)).unwrap_or(0);
+        let scopes = [("local", Scope::Local), ("network", Scope::Network), ("remote", Scope::Remote)];
+        let scope = self.word(&table, "scope", &scopes).unwrap_or_default();
+        Expression { min, max, scope }
+    }
+
+    fn build(&mut self, gene: &Table<'_, '_>) -> Option<String> {
+        let table = self.table(gene, "build")?;
+        self.known_keys(&table, &["command"]);
+        if table.entries.get("command").is_none() {
+            let help = "write build = { command = \"...\" }, or remove build";
+            self.faults.push(SourceError::new(table.span.clone(), "`build` has no command", help));
+        }
+        self.string(&table, "command").map(|(command, _)| command)
+    }
+}

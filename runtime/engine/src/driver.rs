@@ -1,0 +1,297 @@
+//! Drives one call from its first poll to its last, in the task of the connection that wants the
+//! answer: no task of its own, no hop, and a client that goes away cancels by dropping.
+//!
+//! A guest that is still in Wasm at its second tick moves, as its boxed future, to the slow lane:
+//! threads of lower priority, so that it holds up nobody else.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use cyte_organism::Nanos;
+use http::Response;
+use tokio::{
+    sync::oneshot,
+    task::JoinHandle,
+    time::{Sleep, sleep},
+};
+use wasmtime_wasi_http::WasiBody;
+
+use crate::{
+    body::CellBody,
+    call::{CallEnd, CallFuture, Head},
+    error::{Breach, CallError},
+    ticker::Ticker,
+    tissue::Tissue,
+    vitals::Vitals,
+};
+
+/// CPU that a kept cell gets to finish a message whose client went away.
+const CURB: Nanos = Nanos::from_millis(50);
+
+/// Polls a guest with its CPU counted and the pulse going.
+pub(crate) struct Metered<T> {
+    pub(crate) call: Pin<Box<dyn Future<Output = T> + Send>>,
+    pub(crate) vitals: Arc<Vitals>,
+    pub(crate) ticker: Arc<Ticker>,
+}
+
+impl<T> Future for Metered<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        let this = &mut *self;
+        let _inside = this.ticker.enter();
+        this.vitals.enter();
+        let polled = this.call.as_mut().poll(context);
+        this.vitals.leave();
+        polled
+    }
+}
+
+/// Where the guest is.
+enum Guest {
+    /// Polled here.
+    Inline(Metered<CallEnd>),
+    /// Polled in the slow lane; aborted when this is dropped.
+    Slow(Abort),
+    /// It ended. Holds what it ended with if that was bad.
+    Ended(Option<CallError>),
+}
+
+struct Abort(JoinHandle<CallEnd>);
+
+impl Drop for Abort {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// One call under way.
+pub(crate) struct Driver {
+    guest: Guest,
+    vitals: Arc<Vitals>,
+    tissue: Arc<Tissue>,
+    started: Nanos,
+    progress: Nanos,
+    is_head_out: bool,
+    is_answered: bool,
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
+impl Driver {
+    pub(crate) fn new(tissue: Arc<Tissue>, vitals: Arc<Vitals>, call: CallFuture) -> Self {
+        let started = tissue.host().clock.now();
+        let metered = Metered { call, vitals: vitals.clone(), ticker: tissue.host().ticker.clone() };
+        Self { guest: Guest::Inline(metered), vitals, tissue, started, progress: started, is_head_out: false, is_answered: false, deadline: None }
+    }
+
+    /// The guest's response: its head and a body that owns this driver.
+    pub(crate) async fn answer(
+        mut self,
+        mut head: oneshot::Receiver<Result<Head, String>>,
+    ) -> Result<Response<CellBody>, CallError> {
+        let Head { response, reading } = poll_fn(|context| self.poll_head(context, &mut head)).await?;
+        self.is_head_out = true;
+        self.progress();
+        let (parts, body) = response.into_parts();
+        let (tissue, started) = (self.tissue.clone(), self.started);
+        let body = self.begin_body(body, reading).await;
+        tissue.answered(started);
+        Ok(Response::from_parts(parts, body))
+    }
+
+    fn poll_head(
+        &mut self,
+        context: &mut Context<'_>,
+        head: &mut oneshot::Receiver<Result<Head, String>>,
+    ) -> Poll<Result<Head, CallError>> {
+        let ended = self.poll_guest(context).is_ready();
+        // Polled inline the guest has just had its say; in the slow lane the head wakes us.
+        let arrived = match &self.guest {
+            Guest::Slow(_) => match Pin::new(head).poll(context) {
+                Poll::Ready(arrived) => arrived.ok(),
+                Poll::Pending => None,
+            },
+            Guest::Inline(_) | Guest::Ended(_) => head.try_recv().ok(),
+        };
+        // Nothing has been sent yet, so a guest that failed after its head gets no half response.
+        if let Some(failure) = self.failure() {
+            return Poll::Ready(Err(failure));
+        }
+        match arrived {
+            Some(Ok(head)) => return Poll::Ready(Ok(head)),
+            Some(Err(code)) => return Poll::Ready(Err(CallError::Guest(code))),
+            None if ended => return Poll::Ready(Err(CallError::NoResponse)),
+            None => {}
+        }
+        ready!(self.poll_deadline(context));
+        Poll::Ready(Err(self.stop(Breach::Wall)))
+    }
+
+    /// Whole if the guest has nothing more to say, else a stream that drives the guest.
+    async fn begin_body(mut self, body: WasiBody, reading: Option<oneshot::Sender<()>>) -> CellBody {
+        let mut body = CellBody::new(body, reading);
+        poll_fn(|context| {
+            body.gather(context, &mut self);
+            Poll::Ready(())
+        })
+        .await;
+        body.keep(self)
+    }
+
+    /// Drives the guest. Ready once it ended.
+    pub(crate) fn poll_guest(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let end = match &mut self.guest {
+            Guest::Ended(_) => return Poll::Ready(()),
+            Guest::Inline(metered) => match Pin::new(metered).poll(context) {
+                Poll::Ready(end) => end,
+                Poll::Pending if self.vitals.moves_to_slow_lane() => return self.change_lane(context),
+                Poll::Pending => return Poll::Pending,
+            },
+            Guest::Slow(Abort(task)) => match ready!(Pin::new(task).poll(context)) {
+                Ok(end) => end,
+                Err(error) => CallEnd::Dead(wasmtime::format_err!("the slow lane lost the call: {error}")),
+            },
+        };
+        self.finish(end);
+        Poll::Ready(())
+    }
+
+    fn change_lane(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if let Guest::Inline(metered) = std::mem::replace(&mut self.guest, Guest::Ended(None)) {
+            self.tissue.host().counters.slow_lane.add();
+            self.guest = Guest::Slow(Abort(self.tissue.host().slow_lane.spawn(metered)));
+        }
+        self.poll_guest(context)
+    }
+
+    fn finish(&mut self, end: CallEnd) {
+        self.vitals.end();
+        let failure = match end {
+            CallEnd::Done(cell) => {
+                self.tissue.give_back(cell);
+                None
+            }
+            CallEnd::Dead(error) => Some(self.tissue.obituary(&self.vitals, &error)),
+            CallEnd::Left => None,
+            CallEnd::Lost(error) => Some(error),
+        };
+        self.guest = Guest::Ended(failure);
+    }
+
+    /// How the guest failed, if it ended and did.
+    fn failure(&mut self) -> Option<CallError> {
+        match &mut self.guest {
+            Guest::Ended(failure) => failure.take(),
+            Guest::Inline(_) | Guest::Slow(_) => None,
+        }
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        self.vitals.has_failed() || matches!(self.guest, Guest::Ended(Some(_)))
+    }
+
+    /// Looks once more whether the guest failed. A shared cell ends in another task: its messages
+    /// are dropped before its store, so after the body's channel closed this look is final.
+    pub(crate) fn failed_elsewhere(&mut self, context: &mut Context<'_>) -> bool {
+        if self.tissue.is_shared() {
+            let _ = self.poll_guest(context);
+        }
+        self.has_failed()
+    }
+
+    /// The response is complete; what the guest still does is its own affair.
+    pub(crate) fn answered(&mut self, context: &mut Context<'_>) {
+        self.is_answered = true;
+        let _ = self.poll_guest(context);
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        matches!(self.guest, Guest::Ended(_))
+    }
+
+    /// Bytes moved: deadlines and budget count anew.
+    pub(crate) fn progress(&mut self) {
+        if !self.has_ended() {
+            self.progress = self.tissue.host().clock.now();
+            self.vitals.refill();
+        }
+    }
+
+    /// Ready once the guest has had its time. The timer is made only for a guest that waits.
+    pub(crate) fn poll_deadline(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let limits = self.tissue.limits();
+        let span = if self.is_head_out { limits.stall } else { limits.wall };
+        loop {
+            let rest = (self.progress + span).since(self.tissue.host().clock.now());
+            if rest == Nanos(0) {
+                return Poll::Ready(());
+            }
+            let deadline = self.deadline.get_or_insert_with(|| Box::pin(sleep(Duration::from_nanos(rest.0))));
+            ready!(deadline.as_mut().poll(context));
+            self.deadline = None;
+        }
+    }
+
+    /// Ends the guest and its cell, now.
+    pub(crate) fn stop(&mut self, breach: Breach) -> CallError {
+        self.vitals.breach(breach);
+        self.vitals.mark_failed();
+        self.guest = Guest::Ended(None);
+        if self.tissue.is_shared() {
+            // Never end a cell with others inside for one of them.
+            return CallError::Breached(breach);
+        }
+        self.tissue.obituary(&self.vitals, &breach.into())
+    }
+
+    /// The answer is out or nobody wants it any more, and the guest still works.
+    fn let_finish(&mut self) {
+        if self.has_ended() {
+            return;
+        }
+        if self.tissue.is_shared() {
+            return;
+        }
+        if self.tissue.is_one_use() && !self.is_answered {
+            self.tissue.cancelled(&self.vitals);
+            return;
+        }
+        let guest = std::mem::replace(&mut self.guest, Guest::Ended(None));
+        let rest = Driver {
+            guest,
+            vitals: self.vitals.clone(),
+            tissue: self.tissue.clone(),
+            started: self.started,
+            progress: self.tissue.host().clock.now(),
+            is_head_out: self.is_head_out,
+            is_answered: self.is_answered,
+            deadline: None,
+        };
+        rest.vitals.curb(CURB);
+        self.tissue.host().cytoplasm.clone().spawn(rest.finish_alone());
+    }
+
+    /// Runs the guest to its end with nobody waiting.
+    pub(crate) async fn finish_alone(mut self) {
+        poll_fn(|context| {
+            if self.poll_guest(context).is_pending() {
+                ready!(self.poll_deadline(context));
+                self.stop(Breach::Wall);
+            }
+            Poll::Ready(())
+        })
+        .await;
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.let_finish();
+    }
+}

@@ -1,0 +1,292 @@
+//! The genome: genes made ready to live. A component becomes code (from the cache, or compiled in
+//! a child), the code is linked with what the gene may reach, and the result can be instantiated
+//! in microseconds.
+
+use std::{
+    ffi::OsString,
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
+
+use cyte_dna::{Gene, limits};
+use serde::Serialize;
+use wasmtime::{
+    Engine,
+    component::{Component, InstancePre, Linker},
+};
+use wasmtime_wasi_http::{p2::bindings::ProxyPre, p3::bindings::ServicePre};
+
+use crate::{
+    cache::CodeCache,
+    capability::{Folder, Hands, identity},
+    compile::{self, CompileError},
+    engines::{self, Geometry, Kind},
+    error::PrepareError,
+    host::{CellHost, CountersSnapshot, Lanes},
+    inspect::{self, Answer, Inspection, Shape},
+    load,
+    state::{CellState, GeneContext},
+    ticker::{EngineList, Ticker},
+    tissue::Tissue,
+    vitals::Clock,
+};
+
+/// How a host's living part is set up. Everything comes from the machine and the state folder.
+#[derive(Clone, Debug)]
+pub struct GenomeConfig {
+    /// Slots of each engine's pool and what it keeps warm.
+    pub geometry: Geometry,
+    /// Memory of all cells together, bytes.
+    pub memory_max: u64,
+    /// Cells alive at once, over all genes.
+    pub cells_max: u32,
+    /// Where compiled code is kept; private to this host.
+    pub code_folder: PathBuf,
+    /// The key that authenticates it.
+    pub code_key: [u8; 32],
+    /// The program, with its first arguments, whose main calls [`compile::child`].
+    pub compiler: Vec<OsString>,
+    /// The threads that guests run on.
+    pub lanes: Lanes,
+    /// The host's clock.
+    pub clock: Clock,
+}
+
+/// One of the two engines with everything that a gene may import.
+struct Side {
+    engine: Engine,
+    linker: Linker<CellState>,
+    fingerprint: String,
+}
+
+/// The living part of one host: its engines, its compiled code, its budgets.
+pub struct Genome {
+    plain: Side,
+    concurrent: OnceLock<Side>,
+    geometry: Geometry,
+    engines: EngineList,
+    cache: CodeCache,
+    compiler: Vec<OsString>,
+    host: Arc<CellHost>,
+}
+
+/// A gene that can be instantiated: linked, not yet alive.
+pub struct CellPre {
+    pub(crate) context: Arc<GeneContext>,
+    pub(crate) engine: Engine,
+    pub(crate) door: DoorPre,
+    pub(crate) reuse: u32,
+    inspection: Inspection,
+    was_cached: bool,
+}
+
+pub(crate) enum DoorPre {
+    Http02(ProxyPre<CellState>),
+    Http03(ServicePre<CellState>),
+    Task02(wasmtime_wasi::p2::bindings::CommandPre<CellState>),
+    Task03(wasmtime_wasi::p3::bindings::CommandPre<CellState>),
+}
+
+impl CellPre {
+    /// What was found in the component.
+    pub fn inspection(&self) -> &Inspection {
+        &self.inspection
+    }
+
+    /// Uses of one cell, as the DNA, the gene or the default for its world says.
+    pub fn reuse(&self) -> u32 {
+        self.reuse
+    }
+
+    /// Messages that one cell takes at once. Only 0.3 genes can take more than one.
+    pub(crate) fn slots(&self) -> u32 {
+        match self.door {
+            DoorPre::Http03(_) => self.context.gene.concurrency.max(1),
+            DoorPre::Http02(_) | DoorPre::Task02(_) | DoorPre::Task03(_) => 1,
+        }
+    }
+
+    /// Whether its code was compiled earlier.
+    pub fn was_cached(&self) -> bool {
+        self.was_cached
+    }
+}
+
+/// Places and memory in use and the most there may be.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Usage {
+    /// Cells alive.
+    pub cells: u32,
+    /// Cells that may be alive.
+    pub cells_max: u32,
+    /// Memory of all cells, bytes.
+    pub memory_bytes: u64,
+    /// Memory they may have, bytes.
+    pub memory_max_bytes: u64,
+    /// What was counted.
+    pub counters: CountersSnapshot,
+}
+
+impl Genome {
+    /// Builds the `plain` engine; the other one waits for the first 0.3 gene.
+    ///
+    /// # Errors
+    ///
+    /// If the engine or the pulse's thread cannot be made.
+    pub fn new(config: GenomeConfig) -> Result<Arc<Self>, String> {
+        let engines: EngineList = Arc::new([OnceLock::new(), OnceLock::new()]);
+        let plain = side(Kind::Plain, config.geometry, &engines).map_err(|error| format!("{error:#}"))?;
+        let ticker = Ticker::start(engines.clone()).map_err(|error| error.to_string())?;
+        let host = CellHost::new(config.clock, ticker, config.memory_max, config.cells_max, config.lanes);
+        Ok(Arc::new(Self {
+            plain,
+            concurrent: OnceLock::new(),
+            geometry: config.geometry,
+            engines,
+            cache: CodeCache::new(config.code_folder, config.code_key),
+            compiler: config.compiler,
+            host: Arc::new(host),
+        }))
+    }
+
+    /// Makes a gene ready to live: looked at, compiled or loaded, linked. Blocks, possibly for
+    /// seconds; nothing of the gene runs.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong with the gene, its imports or the host.
+    pub fn prepare(
+        &self,
+        gene: &Gene,
+        organism: &str,
+        wasm: &[u8],
+        hands: Hands,
+        folders: Vec<Folder>,
+    ) -> Result<Arc<CellPre>, PrepareError> {
+        let inspection = check(gene, wasm)?;
+        let side = self.side(inspection.shape.engine()).map_err(|error| PrepareError::host(&gene.name, error))?;
+        let (component, was_cached) = self.component(side, gene, wasm, inspection.shape.engine())?;
+        let instance = side.linker.instantiate_pre(&component).map_err(|error| PrepareError::Unfit {
+            gene: gene.name.to_string(),
+            reason: format!("it does not fit what it imports: {error:#}"),
+        })?;
+        let context = GeneContext::new(gene.clone(), organism.to_owned(), hands, folders);
+        Ok(Arc::new(CellPre {
+            context: Arc::new(context),
+            engine: side.engine.clone(),
+            door: door(inspection.shape, instance).map_err(|error| PrepareError::Unfit {
+                gene: gene.name.to_string(),
+                reason: format!("it does not fit its world: {error:#}"),
+            })?,
+            reuse: gene.reuse.or(inspection.reuse).unwrap_or(default_reuse(inspection.shape)),
+            inspection,
+            was_cached,
+        }))
+    }
+
+    /// A tissue for a drone gene; no cell is made yet.
+    pub fn tissue(&self, pre: Arc<CellPre>) -> Arc<Tissue> {
+        Tissue::new(pre, self.host.clone())
+    }
+
+    /// What is in use on this host.
+    pub fn usage(&self) -> Usage {
+        let (cells, cells_max) = self.host.places();
+        Usage {
+            cells,
+            cells_max,
+            memory_bytes: self.host.memory.used(),
+            memory_max_bytes: self.host.memory.max(),
+            counters: self.host.counters.snapshot(),
+        }
+    }
+
+    pub(crate) fn host(&self) -> &Arc<CellHost> {
+        &self.host
+    }
+
+    fn side(&self, kind: Kind) -> wasmtime::Result<&Side> {
+        match kind {
+            Kind::Plain => Ok(&self.plain),
+            Kind::Concurrent => {
+                if let Some(side) = self.concurrent.get() {
+                    return Ok(side);
+                }
+                let made = side(kind, self.geometry, &self.engines)?;
+                Ok(self.concurrent.get_or_init(|| made))
+            }
+        }
+    }
+
+    fn component(&self, side: &Side, gene: &Gene, wasm: &[u8], kind: Kind) -> Result<(Component, bool), PrepareError> {
+        let digest = &gene.component.sha256;
+        if let Some(code) = self.cache.load(&side.fingerprint, digest) {
+            let component = load::component(&side.engine, &code).map_err(|error| PrepareError::host(&gene.name, error))?;
+            return Ok((component, true));
+        }
+        let code = compile::in_child(&self.compiler, kind, wasm).map_err(|error| match error {
+            CompileError::Unfit(reason) => PrepareError::Unfit { gene: gene.name.to_string(), reason },
+            CompileError::Cap(reason) => PrepareError::Compile { gene: gene.name.to_string(), reason },
+            CompileError::Io(error) => PrepareError::host(&gene.name, error),
+        })?;
+        if let Err(error) = self.cache.store(&side.fingerprint, digest, &code) {
+            tracing::warn!("the code of gene {} cannot be kept: {error}", gene.name);
+        }
+        let component = load::component(&side.engine, &code).map_err(|error| PrepareError::host(&gene.name, error))?;
+        Ok((component, false))
+    }
+}
+
+fn side(kind: Kind, geometry: Geometry, engines: &EngineList) -> wasmtime::Result<Side> {
+    let engine = engines::pooled(kind, geometry)?;
+    let mut linker = Linker::new(&engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    wasmtime_wasi_config::add_to_linker(&mut linker, CellState::config)?;
+    identity::add_to_linker(&mut linker)?;
+    if kind == Kind::Concurrent {
+        wasmtime_wasi::p3::add_to_linker(&mut linker)?;
+        wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
+    }
+    let place = match kind {
+        Kind::Plain => &engines[0],
+        Kind::Concurrent => &engines[1],
+    };
+    let _ = place.set(engine.weak());
+    let fingerprint = engines::fingerprint(kind, &engine);
+    Ok(Side { engine, linker, fingerprint })
+}
+
+fn check(gene: &Gene, wasm: &[u8]) -> Result<Inspection, PrepareError> {
+    let unfit = |reason| PrepareError::Unfit { gene: gene.name.to_string(), reason };
+    let inspection = inspect::inspect(wasm).map_err(unfit)?;
+    if inspection.shape.role() != gene.role {
+        let world = inspection.shape.world();
+        return Err(unfit(format!("its DNA says {}, but it is built for {world}", gene.role)));
+    }
+    if let Some(ask) = inspection.asks(&gene.grants).into_iter().find(|ask| ask.answer == Answer::Unknown) {
+        return Err(PrepareError::Import {
+            gene: gene.name.to_string(),
+            remedy: format!("build gene `{}` without it: no grant in dna.toml provides {}", gene.name, ask.import),
+            import: ask.import,
+            reason: "nothing here provides".into(),
+        });
+    }
+    Ok(inspection)
+}
+
+fn door(shape: Shape, instance: InstancePre<CellState>) -> wasmtime::Result<DoorPre> {
+    Ok(match shape {
+        Shape::Http02 => DoorPre::Http02(ProxyPre::new(instance)?),
+        Shape::Http03 => DoorPre::Http03(ServicePre::new(instance)?),
+        Shape::Task02 | Shape::Command01 => DoorPre::Task02(wasmtime_wasi::p2::bindings::CommandPre::new(instance)?),
+        Shape::Task03 => DoorPre::Task03(wasmtime_wasi::p3::bindings::CommandPre::new(instance)?),
+    })
+}
+
+fn default_reuse(shape: Shape) -> u32 {
+    match shape {
+        Shape::Http03 => limits::REUSE_HTTP_03,
+        Shape::Http02 | Shape::Task02 | Shape::Task03 | Shape::Command01 => limits::REUSE_HTTP_02,
+    }
+}

@@ -1,0 +1,143 @@
+//! What all tissues of a host share: the clock, the threads, the budgets, the counters.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+};
+
+use serde::Serialize;
+use tokio::runtime::Handle;
+
+use crate::{limiter::MemoryBudget, ticker::Ticker, vitals::Clock};
+
+/// The threads that guests run on.
+#[derive(Clone, Debug)]
+pub struct Lanes {
+    /// Where connections live and guests are polled.
+    pub cytoplasm: Handle,
+    /// Threads of lower priority, for guests that keep on computing.
+    pub slow: Handle,
+}
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    /// One more.
+    pub(crate) fn add(&self) {
+        self.0.fetch_add(1, Relaxed);
+    }
+
+    /// How many so far.
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// What the engine counts over all genes.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    /// Calls that moved to the slow lane.
+    pub(crate) slow_lane: Counter,
+    /// Cells refused because the host had no place left.
+    pub(crate) no_place: Counter,
+    /// Cells that trapped or panicked.
+    pub(crate) traps: Counter,
+    /// Cells stopped for their CPU budget.
+    pub(crate) cpu_breaches: Counter,
+    /// Cells stopped for their wall clock.
+    pub(crate) wall_breaches: Counter,
+    /// Cells stopped after a denied growth of memory.
+    pub(crate) memory_breaches: Counter,
+    /// Cells stopped for tables, instances or handles.
+    pub(crate) structure_breaches: Counter,
+    /// One-use cells dropped because their client went away.
+    pub(crate) cancelled: Counter,
+}
+
+/// [`Counters`] at one instant.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct CountersSnapshot {
+    /// See [`Counters::slow_lane`].
+    pub slow_lane: u64,
+    /// See [`Counters::no_place`].
+    pub no_place: u64,
+    /// See [`Counters::traps`].
+    pub traps: u64,
+    /// See [`Counters::cpu_breaches`].
+    pub cpu_breaches: u64,
+    /// See [`Counters::wall_breaches`].
+    pub wall_breaches: u64,
+    /// See [`Counters::memory_breaches`].
+    pub memory_breaches: u64,
+    /// See [`Counters::structure_breaches`].
+    pub structure_breaches: u64,
+    /// See [`Counters::cancelled`].
+    pub cancelled: u64,
+}
+
+impl Counters {
+    /// All of them now.
+    pub(crate) fn snapshot(&self) -> CountersSnapshot {
+        CountersSnapshot {
+            slow_lane: self.slow_lane.get(),
+            no_place: self.no_place.get(),
+            traps: self.traps.get(),
+            cpu_breaches: self.cpu_breaches.get(),
+            wall_breaches: self.wall_breaches.get(),
+            memory_breaches: self.memory_breaches.get(),
+            structure_breaches: self.structure_breaches.get(),
+            cancelled: self.cancelled.get(),
+        }
+    }
+}
+
+/// Shared by all tissues.
+#[derive(Debug)]
+pub(crate) struct CellHost {
+    pub(crate) clock: Clock,
+    pub(crate) ticker: Arc<Ticker>,
+    pub(crate) memory: Arc<MemoryBudget>,
+    pub(crate) cytoplasm: Handle,
+    pub(crate) slow_lane: Handle,
+    pub(crate) counters: Counters,
+    places: AtomicU32,
+    places_max: AtomicU32,
+}
+
+impl CellHost {
+    pub(crate) fn new(clock: Clock, ticker: Arc<Ticker>, memory_max: u64, places_max: u32, lanes: Lanes) -> Self {
+        Self {
+            clock,
+            ticker,
+            memory: Arc::new(MemoryBudget::new(memory_max)),
+            cytoplasm: lanes.cytoplasm,
+            slow_lane: lanes.slow,
+            counters: Counters::default(),
+            places: AtomicU32::new(0),
+            places_max: AtomicU32::new(places_max),
+        }
+    }
+
+    /// A place for one more cell, to be returned with [`Self::vacate`]. Counting here is what keeps
+    /// the process away from the kernel's limit of memory maps, which would end in an abort.
+    pub(crate) fn occupy(&self) -> bool {
+        let before = self.places.fetch_add(1, Relaxed);
+        let fits = before < self.places_max.load(Relaxed);
+        if !fits {
+            self.places.fetch_sub(1, Relaxed);
+            self.counters.no_place.add();
+        }
+        fits
+    }
+
+    pub(crate) fn vacate(&self) {
+        self.places.fetch_sub(1, Relaxed);
+    }
+
+    /// Cells alive on this host and the most there may be.
+    pub(crate) fn places(&self) -> (u32, u32) {
+        (self.places.load(Relaxed), self.places_max.load(Relaxed))
+    }
+}

@@ -1,0 +1,280 @@
+//! Looking at a component without running it: what it is, what it asks for, what it declares.
+
+use std::collections::BTreeSet;
+
+use cyte_dna::{Grants, Role};
+use serde::Serialize;
+use wasmparser::{Encoding, Parser, Payload};
+
+use crate::engines::Kind;
+
+/// What a component is to cyte, by its exports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shape {
+    /// Exports `wasi:http/incoming-handler@0.2`.
+    Http02,
+    /// Exports `wasi:http/handler@0.3`.
+    Http03,
+    /// Exports `wasi:cli/run@0.2`.
+    Task02,
+    /// Exports `wasi:cli/run@0.3`.
+    Task03,
+    /// A WASI 0.1 command module; it is wrapped as a 0.2 task.
+    Command01,
+}
+
+impl Shape {
+    /// The role that this shape can play.
+    pub fn role(self) -> Role {
+        match self {
+            Self::Http02 | Self::Http03 => Role::Drone,
+            Self::Task02 | Self::Task03 | Self::Command01 => Role::Task,
+        }
+    }
+
+    /// The engine that runs it.
+    pub fn engine(self) -> Kind {
+        match self {
+            Self::Http02 | Self::Task02 | Self::Command01 => Kind::Plain,
+            Self::Http03 | Self::Task03 => Kind::Concurrent,
+        }
+    }
+
+    /// The world it was built for, for people.
+    pub fn world(self) -> &'static str {
+        match self {
+            Self::Http02 => "wasi:http/incoming-handler@0.2",
+            Self::Http03 => "wasi:http/handler@0.3",
+            Self::Task02 => "wasi:cli/run@0.2",
+            Self::Task03 => "wasi:cli/run@0.3",
+            Self::Command01 => "wasip1 command",
+        }
+    }
+}
+
+/// What was found in a component.
+#[derive(Clone, Debug, Serialize)]
+pub struct Inspection {
+    /// What it is.
+    pub shape: Shape,
+    /// The interfaces it imports, sorted.
+    pub imports: Vec<String>,
+    /// The interfaces it exports, sorted.
+    pub exports: Vec<String>,
+    /// How often one cell may be used, if the gene says so in its section `cyte:reuse`.
+    pub reuse: Option<u32>,
+    /// Core modules inside.
+    pub core_modules: u32,
+    /// Size in bytes.
+    pub size: u64,
+}
+
+/// One thing that a gene asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Ask {
+    /// The interface.
+    pub import: String,
+    /// What it gets.
+    pub answer: Answer,
+}
+
+/// What a gene gets for what it asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// Always there; gives nothing away.
+    Free,
+    /// Granted by the DNA.
+    Granted,
+    /// Links and denies each call.
+    Denied,
+    /// Nothing here provides it: a load error.
+    Unknown,
+}
+
+/// The custom section in which a gene declares its reuse, as decimal digits.
+const REUSE_SECTION: &str = "cyte:reuse";
+
+/// Nesting that is looked into; deeper components are refused.
+const DEPTH_MAX: usize = 16;
+
+/// Looks at a component or a WASI 0.1 command module.
+///
+/// # Errors
+///
+/// Says in one sentence what the bytes are instead.
+pub fn inspect(wasm: &[u8]) -> Result<Inspection, String> {
+    let mut found = Found::default();
+    match encoding(wasm)? {
+        Encoding::Component => found.component(wasm)?,
+        Encoding::Module => found.module(wasm)?,
+    }
+    let shape = found.shape()?;
+    Ok(Inspection {
+        shape,
+        imports: found.imports.into_iter().collect(),
+        exports: found.exports.into_iter().collect(),
+        reuse: found.reuse,
+        core_modules: found.core_modules,
+        size: wasm.len() as u64,
+    })
+}
+
+impl Inspection {
+    /// What each import gets under these grants.
+    pub fn asks(&self, grants: &Grants) -> Vec<Ask> {
+        self.imports.iter().map(|import| Ask { import: import.clone(), answer: answer(import, grants) }).collect()
+    }
+}
+
+fn answer(import: &str, grants: &Grants) -> Answer {
+    let interface = import.split('@').next().unwrap_or(import);
+    let granted = |is_granted: bool| if is_granted { Answer::Granted } else { Answer::Denied };
+    match interface {
+        "wasi:http/outgoing-handler" | "wasi:http/client" => granted(!grants.outbound.is_empty()),
+        "wasi:filesystem/preopens" => granted(!grants.files.is_empty()),
+        "wasi:cli/environment" => granted(!grants.environment.is_empty()),
+        "wasi:config/store" => granted(!grants.config.is_empty()),
+        "wasi:sockets/tcp" | "wasi:sockets/udp" | "wasi:sockets/ip-name-lookup" => Answer::Denied,
+        "cyte:cell/identity" | "wasi:logging/logging" => Answer::Free,
+        _ if ["wasi:cli/", "wasi:io/", "wasi:clocks/", "wasi:random/", "wasi:filesystem/", "wasi:http/", "wasi:sockets/"]
+            .iter()
+            .any(|package| interface.starts_with(package)) =>
+        {
+            Answer::Free
+        }
+        _ if interface.starts_with("wasi_snapshot_preview1") => Answer::Free,
+        _ => Answer::Unknown,
+    }
+}
+
+/// The component in these bytes: itself, or a WASI 0.1 command module wrapped as one.
+///
+/// # Errors
+///
+/// Says what is wrong with the bytes.
+pub(crate) fn as_component(wasm: &[u8]) -> Result<Vec<u8>, String> {
+    if encoding(wasm)? == Encoding::Component {
+        return Ok(wasm.to_vec());
+    }
+    let adapter = wasi_preview1_component_adapter_provider::WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER;
+    wit_component::ComponentEncoder::default()
+        .module(wasm)
+        .and_then(|encoder| encoder.validate(true).adapter("wasi_snapshot_preview1", adapter))
+        .and_then(|mut encoder| encoder.encode())
+        .map_err(|error| format!("the core module cannot be wrapped as a component: {error:#}"))
+}
+
+/// Component or core module, told by the first eight bytes.
+fn encoding(wasm: &[u8]) -> Result<Encoding, String> {
+    if wasm.starts_with(b"\x7fELF") {
+        return Err("this is precompiled native code, not WebAssembly; cyte compiles genes itself".into());
+    }
+    if !wasm.starts_with(b"\0asm") {
+        return Err("this is not WebAssembly (the first bytes are not `\\0asm`)".into());
+    }
+    match Parser::new(0).parse_all(wasm).next() {
+        Some(Ok(Payload::Version { encoding, .. })) => Ok(encoding),
+        Some(Err(error)) => Err(format!("this is not valid WebAssembly: {error}")),
+        _ => Err("this is not valid WebAssembly: it has no version".into()),
+    }
+}
+
+#[derive(Default)]
+struct Found {
+    imports: BTreeSet<String>,
+    exports: BTreeSet<String>,
+    reuse: Option<u32>,
+    core_modules: u32,
+    is_command: bool,
+}
+
+impl Found {
+    fn component(&mut self, wasm: &[u8]) -> Result<(), String> {
+        let invalid = |error| format!("this is not valid WebAssembly: {error}");
+        let mut depth = 0_usize;
+        for payload in Parser::new(0).parse_all(wasm) {
+            match payload.map_err(invalid)? {
+                Payload::ModuleSection { .. } => {
+                    self.core_modules += 1;
+                    depth += 1;
+                }
+                Payload::ComponentSection { .. } => depth += 1,
+                Payload::End(_) => depth = depth.saturating_sub(1),
+                Payload::ComponentImportSection(section) if depth == 0 => {
+                    for import in section {
+                        self.imports.insert(import.map_err(invalid)?.name.name.to_owned());
+                    }
+                }
+                Payload::ComponentExportSection(section) if depth == 0 => {
+                    for export in section {
+                        self.exports.insert(export.map_err(invalid)?.name.name.to_owned());
+                    }
+                }
+                Payload::CustomSection(section) if section.name() == REUSE_SECTION => self.declare(section.data())?,
+                _ => {}
+            }
+            if depth > DEPTH_MAX {
+                return Err(format!("components are nested more than {DEPTH_MAX} deep"));
+            }
+        }
+        Ok(())
+    }
+
+    fn module(&mut self, wasm: &[u8]) -> Result<(), String> {
+        let invalid = |error| format!("this is not valid WebAssembly: {error}");
+        self.core_modules = 1;
+        for payload in Parser::new(0).parse_all(wasm) {
+            match payload.map_err(invalid)? {
+                Payload::ImportSection(section) => {
+                    for import in section.into_imports() {
+                        self.imports.insert(import.map_err(invalid)?.module.to_owned());
+                    }
+                }
+                Payload::ExportSection(section) => {
+                    for export in section {
+                        self.is_command |= export.map_err(invalid)?.name == "_start";
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Several core modules of one component may each declare; the strictest holds.
+    fn declare(&mut self, data: &[u8]) -> Result<(), String> {
+        let declared = std::str::from_utf8(data).ok().and_then(|text| text.trim().parse().ok());
+        let Some(uses @ 1..) = declared else {
+            return Err(format!("its section `{REUSE_SECTION}` is not a number from 1 up"));
+        };
+        self.reuse = Some(self.reuse.map_or(uses, |before: u32| before.min(uses)));
+        Ok(())
+    }
+
+    fn shape(&self) -> Result<Shape, String> {
+        let exports = |prefix: &str| self.exports.iter().any(|name| name.starts_with(prefix));
+        if exports("wasi:http/handler@0.3") {
+            Ok(Shape::Http03)
+        } else if exports("wasi:http/incoming-handler@0.2") {
+            Ok(Shape::Http02)
+        } else if exports("wasi:cli/run@0.3") {
+            Ok(Shape::Task03)
+        } else if exports("wasi:cli/run@0.2") {
+            Ok(Shape::Task02)
+        } else if self.is_command && self.imports.iter().all(|module| module == "wasi_snapshot_preview1") {
+            Ok(Shape::Command01)
+        } else {
+            Err(self.wrong_world())
+        }
+    }
+
+    fn wrong_world(&self) -> String {
+        let exports: Vec<&str> = self.exports.iter().map(String::as_str).collect();
+        format!(
+            "it exports no world that cyte knows (wasi:http/incoming-handler@0.2, wasi:http/handler@0.3 or wasi:cli/run); it exports {}",
+            if exports.is_empty() { "nothing".into() } else { exports.join(", ") }
+        )
+    }
+}

@@ -1,0 +1,43 @@
+//! What is alive on a cyte host: cells, their tissues and what they may reach, over wasmtime.
+//!
+//! The only crate that names wasmtime. Its main path, for one request:
+//! [`Tissue::serve`] takes a ready cell, makes one, or waits; `call::call` carries the request into
+//! Wasm as one boxed future; `driver::Driver` polls it in the connection's own task, with CPU
+//! budget, deadline and memory cap; [`CellBody`] is the answer and owns the driver.
+//!
+//! Never here: listeners, routes, decisions about growth, the medium between hosts.
+
+#![deny(unsafe_code)]
+
+mod body;
+mod cache;
+mod call;
+pub mod capability;
+mod cell;
+pub mod compile;
+mod crowd;
+mod driver;
+mod engines;
+mod error;
+mod genome;
+mod host;
+mod inspect;
+mod latency;
+mod limiter;
+mod load;
+mod state;
+mod task;
+mod ticker;
+mod tissue;
+mod vitals;
+
+pub use body::CellBody;
+pub use engines::{Geometry, Kind};
+pub use error::{BodyError, Breach, CallError, PrepareError};
+pub use genome::{CellPre, Genome, GenomeConfig, Usage};
+pub use host::{CountersSnapshot, Lanes};
+pub use inspect::{Answer, Ask, Inspection, Shape, inspect};
+pub use state::CellLimits;
+pub use task::{TaskArguments, TaskEnd};
+pub use tissue::{BoxError, CallFacts, CellSnapshot, RequestId, Tissue, TissueSnapshot};
+pub use vitals::Clock;

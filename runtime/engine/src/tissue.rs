@@ -1,0 +1,544 @@
+//! A tissue: all cells of one gene on this host, their queue and their limits.
+//!
+//! The decisions are [`cyte_organism::fast`]'s, taken under one lock that is never held across an
+//! await. What is added here is what those plain structs cannot have: cells, wakers, timers.
+
+use std::{
+    fmt::Write as _,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use cyte_dna::{Gene, limits};
+use cyte_organism::{
+    Nanos,
+    fast::{Bounds, Counts, GivenBack, Offer, Tissue as Fast},
+    homeostasis::Sample,
+    lineage::Birth,
+};
+use dashmap::DashMap;
+use http::{Request, Response, header, uri::Scheme};
+use http_body::Body;
+use http_body_util::BodyExt;
+use serde::Serialize;
+use tokio::{sync::oneshot, time::timeout};
+use wasmtime::WasmBacktrace;
+use wasmtime_wasi_http::Error as WasiError;
+
+use crate::{
+    body::CellBody,
+    call,
+    capability::log::{Level, LogLine, Source},
+    cell::{Cell, Vessel},
+    crowd::{self, Slot},
+    driver::Driver,
+    error::{Breach, CallError},
+    genome::CellPre,
+    host::CellHost,
+    latency::Latency,
+    state::CellLimits,
+    vitals::Vitals,
+};
+
+/// A request's number on this host, printed as 16 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RequestId(pub u64);
+
+impl std::fmt::Display for RequestId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// An error of a request's body, boxed.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What the gateway knows of a request beside the request itself.
+#[derive(Clone, Debug)]
+pub struct CallFacts {
+    /// Its number.
+    pub id: RequestId,
+    /// `http` or `https`, as the client used it.
+    pub scheme: Scheme,
+}
+
+/// What a tissue keeps ready.
+enum Tenant {
+    Cell(Box<Cell>),
+    Slot(Slot),
+}
+
+impl From<Tenant> for Vessel {
+    fn from(tenant: Tenant) -> Self {
+        match tenant {
+            Tenant::Cell(cell) => Self::Ready(cell),
+            Tenant::Slot(slot) => Self::Slot(slot),
+        }
+    }
+}
+
+type Queue = Fast<Tenant, oneshot::Sender<Vessel>>;
+
+/// All cells of one gene on this host.
+pub struct Tissue {
+    pre: Arc<CellPre>,
+    host: Arc<CellHost>,
+    queue: Mutex<Queue>,
+    /// Who lives, for people to look at. A one-use cell comes and goes within a request, so
+    /// this map is sharded.
+    alive: DashMap<u64, Arc<Vitals>>,
+    latency: Latency,
+    offered_before: AtomicU64,
+}
+
+/// A place of a tissue that a cell holds from its conception to its end.
+pub(crate) struct Place {
+    tissue: Arc<Tissue>,
+    vitals: Arc<Vitals>,
+    is_retired: bool,
+}
+
+impl Place {
+    /// The place for a birth, if the host has room for one more cell.
+    fn take(tissue: &Arc<Tissue>, birth: Birth) -> Option<Self> {
+        if !tissue.host.occupy() {
+            tissue.lock().miscarry(birth);
+            return None;
+        }
+        let vitals = Arc::new(Vitals::new(tissue.host.clock, birth));
+        tissue.alive.insert(birth.id.0, vitals.clone());
+        Some(Self { tissue: tissue.clone(), vitals, is_retired: false })
+    }
+
+    pub(crate) fn vitals(&self) -> &Arc<Vitals> {
+        &self.vitals
+    }
+
+    /// Says whether the cell ended by use, age or surplus; otherwise it counts as a death.
+    pub(crate) fn set_retired(&mut self, is_retired: bool) {
+        self.is_retired = is_retired;
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.tissue.host.vacate();
+        self.tissue.alive.remove(&self.vitals.birth.id.0);
+        let heir = self.tissue.lock().gone(self.vitals.birth, self.is_retired);
+        if let Some((waiter, birth)) = heir
+            && let Some(place) = Self::take(&self.tissue, birth)
+        {
+            // A waiter that went away drops the place, which passes on to the next.
+            drop(waiter.send(self.tissue.vessel(place)));
+        }
+    }
+}
+
+impl Tissue {
+    /// A tissue without cells.
+    pub(crate) fn new(pre: Arc<CellPre>, host: Arc<CellHost>) -> Arc<Self> {
+        let gene = &pre.context.gene;
+        let bounds = Bounds {
+            cells_max: gene.express.max.unwrap_or(u32::MAX).min(host.places().1),
+            slots: pre.slots(),
+            waiters_max: u32::try_from(limits::WAITERS_PER_GENE).unwrap_or(u32::MAX),
+            wait: pre.context.limits.wait,
+        };
+        Arc::new(Self {
+            queue: Mutex::new(Fast::new(bounds)),
+            alive: DashMap::new(),
+            latency: Latency::default(),
+            offered_before: AtomicU64::new(0),
+            pre,
+            host,
+        })
+    }
+
+    /// The gene whose cells these are.
+    pub fn gene(&self) -> &Gene {
+        &self.pre.context.gene
+    }
+
+    /// The limits of each cell.
+    pub fn limits(&self) -> &CellLimits {
+        &self.pre.context.limits
+    }
+
+    /// Serves one request. The response's body owns the guest: dropping it cancels.
+    ///
+    /// # Errors
+    ///
+    /// Says why there is no response; nothing was sent, and at most one cell is gone.
+    pub async fn serve<B>(self: &Arc<Self>, request: Request<B>, facts: CallFacts) -> Result<Response<CellBody>, CallError>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        if !names_a_host(&request) {
+            return Err(CallError::BadRequest);
+        }
+        let vessel = match self.offer() {
+            Ok(vessel) => vessel,
+            Err(waiting) => self.wait(waiting?).await?,
+        };
+        let vitals = vessel.vitals();
+        vitals.begin(facts.id.0, self.limits().cpu);
+        let request = request.map(|body| body.map_err(|error| request_error(error.into())));
+        let (head, arriving) = oneshot::channel();
+        let is_tls = facts.scheme == Scheme::HTTPS;
+        let call = call::call(self.pre.clone(), self.host.memory.clone(), vessel, request, is_tls, head);
+        Driver::new(self.clone(), vitals, call).answer(arriving).await
+    }
+
+    /// A cell, a place for one, or a ticket to wait for either.
+    fn offer(self: &Arc<Self>) -> Result<Vessel, Result<Ticket, CallError>> {
+        let birth = {
+            let mut queue = self.lock();
+            match queue.offer() {
+                Offer::Sent(tenant) => return Ok(tenant.into()),
+                Offer::NeedsCell(birth) => birth,
+                Offer::MustWait => return Err(Ok(Self::enqueue(&mut queue, self.host.clock.now()))),
+                Offer::Saturated => return Err(Err(CallError::Saturated)),
+            }
+        };
+        match Place::take(self, birth) {
+            Some(place) => Ok(self.vessel(place)),
+            None => {
+                let mut queue = self.lock();
+                if queue.is_full() {
+                    return Err(Err(CallError::Saturated));
+                }
+                Err(Ok(Self::enqueue(&mut queue, self.host.clock.now())))
+            }
+        }
+    }
+
+    fn enqueue(queue: &mut Queue, now: Nanos) -> Ticket {
+        let (waker, waiting) = oneshot::channel();
+        let until = queue.enqueue(now, waker);
+        Ticket { waiting, patience: until.since(now) }
+    }
+
+    async fn wait(&self, ticket: Ticket) -> Result<Vessel, CallError> {
+        match timeout(Duration::from_nanos(ticket.patience.0), ticket.waiting).await {
+            Ok(Ok(vessel)) => Ok(vessel),
+            Ok(Err(_)) => Err(CallError::WaitedTooLong),
+            Err(_) => {
+                let now = self.host.clock.now();
+                self.lock().expire(now).for_each(drop);
+                Err(CallError::WaitedTooLong)
+            }
+        }
+    }
+
+    /// A place becomes a vessel for one message. A shared cell starts at once, and its other slots
+    /// are ready.
+    fn vessel(self: &Arc<Self>, place: Place) -> Vessel {
+        if !self.is_shared() {
+            return Vessel::Stem(place);
+        }
+        let mut slots = crowd::settle(self, place, self.pre.slots());
+        let Some(slot) = slots.pop() else { unreachable!("a cell has a slot") };
+        for slot in slots {
+            self.lend_again(slot);
+        }
+        Vessel::Slot(slot)
+    }
+
+    /// A slot of a shared cell is free.
+    pub(crate) fn lend_again(&self, slot: Slot) {
+        if !slot.is_closed() {
+            self.lend(Tenant::Slot(slot));
+        }
+    }
+
+    /// A shared cell is no more: its slots are not lent again.
+    pub(crate) fn evict(&self, vitals: &Arc<Vitals>) {
+        let evicted = self.lock().evict(|tenant| matches!(tenant, Tenant::Slot(slot) if slot.is_of(vitals)));
+        drop(evicted);
+    }
+
+    /// A cell finished its message, or was made ahead of need: next use, or the end of its life.
+    pub(crate) fn give_back(&self, mut cell: Box<Cell>) {
+        if cell.uses_left == 0 || self.is_senescent(&cell.vitals) {
+            cell.place.is_retired = true;
+            return;
+        }
+        self.lend(Tenant::Cell(cell));
+    }
+
+    /// To the longest-waiting request that is still there, else onto the stack.
+    fn lend(&self, tenant: Tenant) {
+        let mut next = Some(tenant);
+        while let Some(tenant) = next.take() {
+            let given = self.lock().give_back(tenant);
+            if let GivenBack::Passed(waiter, tenant) = given {
+                next = match waiter.send(tenant.into()) {
+                    Ok(()) | Err(Vessel::Stem(_)) => None,
+                    Err(Vessel::Ready(cell)) => Some(Tenant::Cell(cell)),
+                    Err(Vessel::Slot(slot)) => Some(Tenant::Slot(slot)),
+                };
+            }
+        }
+    }
+
+    /// A cell near its memory cap retires before it would have to be stopped.
+    fn is_senescent(&self, vitals: &Vitals) -> bool {
+        vitals.memory() > self.limits().memory_bytes / 4 * 3
+    }
+
+    /// A response began.
+    pub(crate) fn answered(&self, started: Nanos) {
+        self.latency.record(self.host.clock.now().since(started));
+    }
+
+    /// A one-use cell goes with its client.
+    pub(crate) fn cancelled(&self, vitals: &Vitals) {
+        vitals.end();
+        self.host.counters.cancelled.add();
+    }
+
+    /// Makes up to `count` cells ready, off the request path.
+    pub fn prepare(self: &Arc<Self>, count: u32) {
+        for _ in 0..count {
+            let Some(birth) = self.lock().conceive() else { return };
+            let Some(place) = Place::take(self, birth) else { return };
+            if self.is_shared() {
+                crowd::settle(self, place, self.pre.slots()).into_iter().for_each(|slot| self.lend_again(slot));
+                continue;
+            }
+            let vitals = place.vitals().clone();
+            vitals.begin(0, self.limits().cpu);
+            let call = call::differentiate(self.pre.clone(), self.host.memory.clone(), place);
+            self.host.cytoplasm.spawn(Driver::new(self.clone(), vitals, call).finish_alone());
+        }
+    }
+
+    /// Retires up to `count` of the coldest ready cells.
+    pub fn retire(&self, count: u32) {
+        let mut queue = self.lock();
+        if self.is_shared() && queue.busy() > 0 {
+            // A shared cell ends when all its slots are gone; half of them would only cripple it.
+            return;
+        }
+        let surplus = queue.surplus(if self.is_shared() { usize::MAX } else { count as usize });
+        drop(queue);
+        for tenant in surplus {
+            if let Tenant::Cell(mut cell) = tenant {
+                cell.place.is_retired = true;
+            }
+        }
+    }
+
+    /// What the governor looks at, and starts a new window for the peak.
+    pub fn sample(&self) -> Sample {
+        let gene = self.gene();
+        let mut queue = self.lock();
+        let counts = queue.sample();
+        let (ready, busy) = (queue.ready().len() as u32, queue.busy());
+        let max = queue.bounds().cells_max;
+        drop(queue);
+        Sample {
+            ready,
+            busy,
+            busy_peak: counts.busy_peak,
+            min: gene.express.min,
+            max,
+            one_use: self.is_one_use(),
+            active: self.offered_before.swap(counts.offered, Relaxed) != counts.offered,
+        }
+    }
+
+    /// What people see of this tissue.
+    pub fn snapshot(&self) -> TissueSnapshot {
+        let queue = self.lock();
+        let (ready, busy, waiting) = (queue.ready().len(), queue.busy(), queue.waiting());
+        let (counts, born, bounds) = (queue.counts(), queue.born(), queue.bounds());
+        drop(queue);
+        let now = self.host.clock.now();
+        let mut cells: Vec<CellSnapshot> = self.alive.iter().map(|entry| CellSnapshot::of(self, entry.value(), now)).collect();
+        cells.sort_by_key(|cell| cell.id);
+        TissueSnapshot {
+            gene: self.gene().name.to_string(),
+            role: self.gene().role.as_str(),
+            reuse: self.pre.reuse,
+            ready: ready as u32,
+            busy,
+            waiting: waiting as u32,
+            born,
+            bounds,
+            counts,
+            p50_us: self.latency.quantile_us(0.5),
+            p99_us: self.latency.quantile_us(0.99),
+            cells,
+        }
+    }
+
+    /// Says what killed a cell: to the log, to the counters and to the client.
+    pub(crate) fn obituary(&self, vitals: &Vitals, error: &wasmtime::Error) -> CallError {
+        vitals.end();
+        let counters = &self.host.counters;
+        let breach = error.downcast_ref::<Breach>().copied().or(vitals.breached());
+        let failure = match breach {
+            Some(breach) => {
+                match breach {
+                    Breach::Cpu => counters.cpu_breaches.add(),
+                    Breach::Wall => counters.wall_breaches.add(),
+                    Breach::Memory => counters.memory_breaches.add(),
+                    Breach::Structure => counters.structure_breaches.add(),
+                }
+                CallError::Breached(breach)
+            }
+            None if error.is::<wasmtime::PoolConcurrencyLimitError>() => {
+                counters.no_place.add();
+                CallError::NotMade("the engine has no slot left".into())
+            }
+            None => {
+                counters.traps.add();
+                CallError::Trapped(error.root_cause().to_string())
+            }
+        };
+        self.pre.context.hands.log.line(LogLine {
+            gene: self.gene().name.clone(),
+            cell: vitals.birth.id.0,
+            request: vitals.request(),
+            level: Level::Error,
+            source: Source::Host,
+            text: last_words(breach, error),
+        });
+        failure
+    }
+
+    /// Whether each cell serves one request only.
+    pub fn is_one_use(&self) -> bool {
+        self.pre.reuse == 1
+    }
+
+    /// Whether a cell takes several messages at once.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.pre.slots() > 1
+    }
+
+    pub(crate) fn pre(&self) -> &CellPre {
+        &self.pre
+    }
+
+    pub(crate) fn host(&self) -> &Arc<CellHost> {
+        &self.host
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request's place in the queue.
+struct Ticket {
+    waiting: oneshot::Receiver<Vessel>,
+    patience: Nanos,
+}
+
+/// Guests are told the host that was asked for, so there must be one that is text.
+fn names_a_host<B>(request: &Request<B>) -> bool {
+    request.uri().authority().is_some()
+        || request.headers().get(header::HOST).is_some_and(|host| host.to_str().is_ok())
+}
+
+fn request_error(error: BoxError) -> WasiError {
+    tracing::debug!("the request's body broke off: {error}");
+    WasiError::HttpProtocolError
+}
+
+/// The cause of a cell's death and where its guest was, with the guest's function names.
+fn last_words(breach: Option<Breach>, error: &wasmtime::Error) -> String {
+    let mut text = match breach {
+        Some(breach) => format!("cell ended: {breach}"),
+        None => format!("cell ended: {}", error.root_cause()),
+    };
+    if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
+        let _ = write!(text, "\n{backtrace}");
+    }
+    text
+}
+
+/// One tissue as people see it.
+#[derive(Clone, Debug, Serialize)]
+pub struct TissueSnapshot {
+    /// The gene's name.
+    pub gene: String,
+    /// Its role.
+    pub role: &'static str,
+    /// Uses of one cell.
+    pub reuse: u32,
+    /// Cells ready.
+    pub ready: u32,
+    /// Cells that work or are being made.
+    pub busy: u32,
+    /// Requests waiting.
+    pub waiting: u32,
+    /// Cells born so far.
+    pub born: u64,
+    /// The bounds in force.
+    pub bounds: Bounds,
+    /// What was counted.
+    pub counts: Counts,
+    /// Median time from request to the end of the call, microseconds; none yet: 0.
+    pub p50_us: u64,
+    /// 99th percentile of the same.
+    pub p99_us: u64,
+    /// The cells alive, by number.
+    pub cells: Vec<CellSnapshot>,
+}
+
+/// One cell as people see it.
+#[derive(Clone, Debug, Serialize)]
+pub struct CellSnapshot {
+    /// Its number within the gene.
+    pub id: u64,
+    /// Its gene.
+    pub gene: String,
+    /// Its gene's role.
+    pub role: &'static str,
+    /// `ready` or `serving`.
+    pub state: &'static str,
+    /// Its mother's number.
+    pub mother: Option<u64>,
+    /// Predecessors in its niche.
+    pub generation: u64,
+    /// Its niche.
+    pub niche: u64,
+    /// Milliseconds since its birth.
+    pub age_ms: u64,
+    /// Messages it took.
+    pub uses: u64,
+    /// Messages it may still take.
+    pub uses_left: u64,
+    /// Wasm memory it holds, bytes.
+    pub memory_bytes: u64,
+    /// CPU it used, microseconds.
+    pub cpu_us: u64,
+}
+
+impl CellSnapshot {
+    fn of(tissue: &Tissue, vitals: &Vitals, now: Nanos) -> Self {
+        let birth = vitals.birth;
+        Self {
+            id: birth.id.0,
+            gene: tissue.gene().name.to_string(),
+            role: tissue.gene().role.as_str(),
+            state: if vitals.is_busy() { "serving" } else { "ready" },
+            mother: birth.mother.map(|mother| mother.0),
+            generation: birth.generation,
+            niche: birth.niche.0,
+            age_ms: now.since(vitals.born).as_millis(),
+            uses: vitals.uses(),
+            uses_left: u64::from(tissue.pre.reuse).saturating_sub(vitals.uses()),
+            memory_bytes: vitals.memory(),
+            cpu_us: vitals.cpu_total().0 / 1_000,
+        }
+    }
+}

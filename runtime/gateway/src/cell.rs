@@ -1,0 +1,55 @@
+//! The one place that names what stands behind the gateway. The gateway's own tests put a
+//! scripted tissue there, so that they run over real sockets without a Wasm engine.
+
+#[cfg(not(test))]
+pub(crate) use cyte_engine::{CellBody, Tissue};
+
+#[cfg(test)]
+pub(crate) use scripted::{CellBody, Tissue};
+
+#[cfg(test)]
+pub(crate) mod scripted {
+    use std::pin::Pin;
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use cyte_dna::Gene;
+    use cyte_engine::{CallError, CallFacts};
+    use http::{Request, Response};
+    use http_body_util::BodyExt;
+    use http_body_util::combinators::UnsyncBoxBody;
+
+    pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+    pub(crate) type CellBody = UnsyncBoxBody<Bytes, BoxError>;
+    pub(crate) type Reply = Pin<Box<dyn Future<Output = Result<Response<CellBody>, CallError>> + Send>>;
+    pub(crate) type Script = Box<dyn Fn(Request<CellBody>) -> Reply + Send + Sync>;
+
+    /// A tissue that answers by a script.
+    pub struct Tissue {
+        gene: Gene,
+        script: Script,
+    }
+
+    impl Tissue {
+        pub(crate) fn new(gene: Gene, script: Script) -> Arc<Self> {
+            Arc::new(Tissue { gene, script })
+        }
+
+        pub(crate) fn gene(&self) -> &Gene {
+            &self.gene
+        }
+
+        pub(crate) async fn serve<B>(
+            self: &Arc<Self>,
+            request: Request<B>,
+            _call: CallFacts,
+        ) -> Result<Response<CellBody>, CallError>
+        where
+            B: http_body::Body<Data = Bytes> + Send + 'static,
+            B::Error: Into<BoxError>,
+        {
+            let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
+            (self.script)(request).await
+        }
+    }
+}

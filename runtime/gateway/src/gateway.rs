@@ -1,0 +1,165 @@
+//! What all listeners and connections of a host share, and the path of one request through it.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use cyte_engine::CallFacts;
+use http::uri::Scheme;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use tokio::sync::Semaphore;
+
+use crate::access::AccessLog;
+use crate::admission::{Admission, tidy};
+use crate::cell::Tissue;
+use crate::connection::Link;
+use crate::counters::{CountersSnapshot, GatewayCounters};
+use crate::drain::{Drain, Stage};
+use crate::limits::FrontLimits;
+use crate::refusal::Refusal;
+use crate::respond::{Answer, Outgoing, respond};
+use crate::routes::{Claim, Routes};
+use crate::ticket::Ticket;
+use crate::upload::Upload;
+
+/// What stands behind a route.
+#[derive(Clone)]
+pub struct Mount {
+    tissue: Arc<Tissue>,
+    /// Bytes of a request body.
+    body_cap: u64,
+}
+
+impl Mount {
+    /// The claim of a tissue's gene on the routes that its DNA names.
+    #[must_use]
+    pub fn claim(tissue: Arc<Tissue>) -> Claim<Mount> {
+        let gene = tissue.gene();
+        let (name, routes) = (gene.name.clone(), gene.routes.clone());
+        let body_cap = gene.limits.body_or_default();
+        Claim { gene: name, routes, mount: Mount { tissue, body_cap } }
+    }
+}
+
+impl fmt::Debug for Mount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mount").field("gene", &self.tissue.gene().name).finish_non_exhaustive()
+    }
+}
+
+/// The front of a host: routes, limits, counters. Shared by its listeners.
+pub struct Gateway {
+    routes: ArcSwap<Routes<Mount>>,
+    limits: FrontLimits,
+    counters: GatewayCounters,
+    admission: Admission,
+    access: Option<Arc<dyn AccessLog>>,
+    permits: Arc<Semaphore>,
+    drain: Drain,
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gateway").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+impl Gateway {
+    /// A gateway without routes. `seed` is random for each process; it goes into request ids.
+    #[must_use]
+    pub fn new(limits: FrontLimits, seed: u64, access: Option<Arc<dyn AccessLog>>) -> Arc<Self> {
+        let connections = limits.connections.min(Semaphore::MAX_PERMITS);
+        Arc::new(Gateway {
+            routes: ArcSwap::default(),
+            counters: GatewayCounters::default(),
+            admission: Admission::new(seed),
+            access,
+            permits: Arc::new(Semaphore::new(connections)),
+            drain: Drain::default(),
+            limits: FrontLimits { connections, ..limits },
+        })
+    }
+
+    /// Replaces all routes at once. Requests that were routed before keep what they got.
+    pub fn mount(&self, routes: Routes<Mount>) {
+        self.routes.store(Arc::new(routes));
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn snapshot(&self) -> CountersSnapshot {
+        self.counters.snapshot()
+    }
+
+    /// Stops: listeners close, connections finish their open requests and get
+    /// [`FrontLimits::drain`] for that; what is left is dropped. Gives how many that were.
+    pub async fn drain(&self) -> usize {
+        self.drain.advance(Stage::Draining);
+        let everything = u32::try_from(self.limits.connections).unwrap_or(u32::MAX);
+        let all_gone = self.permits.acquire_many(everything);
+        if tokio::time::timeout(self.limits.drain, all_gone).await.is_ok() {
+            return 0;
+        }
+        let left = self.drain.len();
+        self.drain.advance(Stage::Dropping);
+        left
+    }
+
+    /// The limits it was made with.
+    #[must_use]
+    pub fn limits(&self) -> &FrontLimits {
+        &self.limits
+    }
+
+    pub(crate) fn counters(&self) -> &GatewayCounters {
+        &self.counters
+    }
+
+    pub(crate) fn access(&self) -> Option<&dyn AccessLog> {
+        self.access.as_deref()
+    }
+
+    pub(crate) fn permits(&self) -> &Arc<Semaphore> {
+        &self.permits
+    }
+
+    pub(crate) fn drain_state(&self) -> &Drain {
+        &self.drain
+    }
+}
+
+/// One request, from hyper and back to it.
+pub(crate) async fn handle(
+    link: Arc<Link>,
+    request: Request<Incoming>,
+) -> Result<Response<Outgoing>, Infallible> {
+    let ticket = Ticket::open(&link, link.gateway.admission.next_id(), &request);
+    let outcome = forward(&link, &ticket, request).await;
+    Ok(respond(ticket, outcome).await)
+}
+
+/// Admits, routes and serves.
+async fn forward(link: &Arc<Link>, ticket: &Ticket, request: Request<Incoming>) -> Result<Answer, Refusal> {
+    let (mut head, body) = request.into_parts();
+    let body = Upload::new(body, Arc::clone(link));
+    let (mount, is_nameless) = {
+        let place = Admission::admit(&head)?;
+        let routes = link.gateway.routes.load();
+        let mount = routes.resolve(place.host.as_deref(), place.path).ok_or(Refusal::NoRoute)?;
+        (mount.clone(), place.host.is_none())
+    };
+    let body = body.cap_at(mount.body_cap)?;
+    let upload = body.verdict();
+    tidy(&mut head, is_nameless.then_some(link.local).flatten());
+    let call = CallFacts { id: ticket.id, scheme: Scheme::HTTP };
+    let answer = mount.tissue.serve(Request::from_parts(head, body), call).await;
+    if let Some(refusal) = upload.as_ref().and_then(|verdict| verdict.refusal()) {
+        return Err(refusal);
+    }
+    match answer {
+        Ok(response) => Ok(Answer { response, upload }),
+        Err(error) => Err(Refusal::from(&error)),
+    }
+}

@@ -1,0 +1,141 @@
+//! `cyte inspect`: a cell, a gene, or a component that was never run.
+
+use std::path::Path;
+
+use clap::Args;
+use cyte_dna::Grants;
+use serde_json::{Value, json};
+
+use super::table::{bytes, field, span, table};
+use super::{Context, Done, Exit, Which, ask, files};
+use crate::codes::Code;
+use crate::control::client::escape;
+use crate::error::CliError;
+
+/// Show one cell, one gene, or what a component exports and asks for
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  cyte inspect front#1\n  cyte inspect front --output json\n  cyte inspect hello.wasm")]
+pub(super) struct Inspect {
+    /// A cell (front#1), a gene (front), or a file (hello.wasm)
+    #[arg(value_name = "CELL|GENE|X.wasm")]
+    what: String,
+    #[command(flatten)]
+    which: Which,
+}
+
+pub(super) fn run(verb: &Inspect, context: &Context) -> Done {
+    let path = Path::new(&verb.what);
+    if path.is_file() || path.extension().is_some_and(|extension| extension == "wasm") {
+        return component(path, context);
+    }
+    let client = ask::host(&verb.which, context)?;
+    if verb.what.contains('#') {
+        let cell = client.get(&format!("/v1/cells/{}", escape(&verb.what)))?;
+        context.answer(&cell, "", cell_text)?;
+    } else {
+        let gene = client.get(&format!("/v1/genes/{}", escape(&verb.what)))?;
+        context.answer(&gene, "", gene_text)?;
+    }
+    Ok(Exit::OK)
+}
+
+fn component(path: &Path, context: &Context) -> Done {
+    let name = path.display().to_string();
+    if path.extension().is_some_and(|extension| extension == "dna") {
+        let error = CliError::new(Code::Usage, format!("cannot inspect `{name}`"), "it is a bundle, not a component");
+        return Err(error.help(format!("cyte dna inspect {name}")));
+    }
+    let wasm = files::read(path, cyte_dna::limits::BLOB_BYTES)?;
+    let found = cyte_engine::inspect(&wasm).map_err(|why| {
+        CliError::new(Code::Component, format!("cannot run `{name}`"), why)
+    })?;
+    let asks: Vec<Value> = found
+        .asks(&Grants::default())
+        .iter()
+        .map(|ask| json!({"import": ask.import, "answer": ask.answer}))
+        .collect();
+    let value = json!({
+        "v": 1,
+        "file": name,
+        "sha256": cyte_dna::Digest::of(&wasm).to_string(),
+        "role": found.shape.role().as_str(),
+        "world": found.shape.world(),
+        "engine": found.shape.engine().as_str(),
+        "component": found,
+        "asks": asks,
+    });
+    context.answer(&value, "", component_text)?;
+    Ok(Exit::OK)
+}
+
+fn component_text(value: &Value) -> String {
+    let inner = value.get("component").unwrap_or(&Value::Null);
+    let size = inner.get("size").and_then(Value::as_u64).unwrap_or(0);
+    let mut text = facts(&[
+        ("file", field(value, "file")),
+        ("sha256", field(value, "sha256")),
+        ("role", field(value, "role")),
+        ("world", field(value, "world")),
+        ("size", bytes(size)),
+        ("reuse", field(inner, "reuse")),
+    ]);
+    text.push_str(&asks_text(value));
+    text
+}
+
+fn cell_text(cell: &Value) -> String {
+    let number = |key: &str| cell.get(key).and_then(Value::as_u64).unwrap_or(0);
+    facts(&[
+        ("cell", field(cell, "cell")),
+        ("gene", field(cell, "gene")),
+        ("role", field(cell, "role")),
+        ("state", field(cell, "state")),
+        ("age", span(number("age_ms"))),
+        ("mother", field(cell, "mother")),
+        ("generation", field(cell, "generation")),
+        ("niche", field(cell, "niche")),
+        ("uses", format!("{} ({} left)", number("uses"), number("uses_left"))),
+        ("memory", bytes(number("memory_bytes"))),
+        ("cpu", format!("{} us", number("cpu_us"))),
+    ])
+}
+
+fn gene_text(gene: &Value) -> String {
+    let number = |key: &str| gene.get(key).and_then(Value::as_u64).unwrap_or(0);
+    let mut text = facts(&[
+        ("gene", field(gene, "gene")),
+        ("version", field(gene, "version")),
+        ("role", field(gene, "role")),
+        ("world", field(gene, "world")),
+        ("size", bytes(number("size"))),
+        ("routes", field(gene, "routes")),
+        ("reuse", field(gene, "reuse")),
+        ("cells", format!("{} ready, {} busy, {} born", number("ready"), number("busy"), number("born"))),
+        ("waiting", field(gene, "waiting")),
+        ("latency", format!("p50 {} us, p99 {} us", number("p50_us"), number("p99_us"))),
+    ]);
+    text.push_str(&asks_text(gene));
+    text
+}
+
+/// What it asks for, and what it gets.
+fn asks_text(value: &Value) -> String {
+    let asks = value.get("asks").and_then(Value::as_array).cloned().unwrap_or_default();
+    let rows: Vec<Vec<String>> = asks
+        .iter()
+        .map(|ask| {
+            let answer = match field(ask, "answer").as_str() {
+                "free" => "always there".to_owned(),
+                "denied" => "asks, not granted".to_owned(),
+                "unknown" => "nothing provides it".to_owned(),
+                other => other.to_owned(),
+            };
+            vec![field(ask, "import"), answer]
+        })
+        .collect();
+    if rows.is_empty() { "\nasks for nothing\n".to_owned() } else { format!("\n{}", table(&["ASKS FOR", "GETS"], &rows)) }
+}
+
+fn facts(rows: &[(&str, String)]) -> String {
+    rows.iter().map(|(name, value)| format!("{name:<11} {value}\n")).collect()
+}

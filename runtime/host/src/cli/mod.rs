@@ -1,0 +1,176 @@
+//! The command line: what can be typed, and what every verb shares.
+//!
+//! One file a verb. A verb takes its arguments and a [`Context`], prints data on standard output
+//! and notes on standard error, and ends with an exit status or a [`CliError`]; rendering that is
+//! done here and nowhere else.
+
+mod ask;
+mod bench;
+mod build;
+mod check;
+mod develop;
+mod dna;
+mod events;
+mod explain;
+mod files;
+mod inspect;
+mod limits;
+mod logs;
+mod new;
+mod output;
+mod project;
+mod ps;
+mod run;
+mod secret;
+mod span;
+mod table;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use crate::codes::Code;
+use crate::error::CliError;
+pub use output::{Context, Output};
+
+/// How a verb ended that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exit(pub u8);
+
+impl Exit {
+    /// All is well.
+    pub const OK: Self = Self(0);
+    /// There are differences, and saying so was the question.
+    pub const DIFFERENCES: Self = Self(3);
+}
+
+/// How a verb ends.
+pub type Done = Result<Exit, CliError>;
+
+/// A host for WebAssembly cells: signed genes in, HTTP out, everything else denied.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cyte",
+    version,
+    about,
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    after_help = "Examples:\n  cyte new hello && cd hello\n  cyte run .\n  cyte ps\n\nEvery verb has an example: cyte VERB --help"
+)]
+pub struct Cli {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// What every verb understands, before it or after it.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Everywhere")]
+pub struct Globals {
+    /// Start in this folder: relative paths are looked for there
+    #[arg(short = 'C', value_name = "DIR", global = true)]
+    folder: Option<PathBuf>,
+    /// How data is printed: for people, as one JSON object, or as one object a line
+    #[arg(long, value_enum, value_name = "FORM", global = true, env = "CYTE_OUTPUT", hide_env = true, default_value = "text")]
+    output: Output,
+    /// Say less: no notes on standard error
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// Say more
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
+    /// When to colour; NO_COLOR and CLICOLOR_FORCE count for `auto`
+    #[arg(long, value_enum, value_name = "WHEN", global = true, default_value = "auto")]
+    color: Color,
+}
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    New(new::New),
+    Build(build::Build),
+    Check(check::Check),
+    Run(run::Run),
+    Dna(dna::Dna),
+    Ps(ps::Ps),
+    Inspect(inspect::Inspect),
+    Logs(logs::Logs),
+    Events(events::Events),
+    Limits(limits::Limits),
+    Secret(secret::Secret),
+    Bench(bench::Bench),
+    Explain(explain::Explain),
+}
+
+/// Which running host is meant.
+#[derive(Debug, Clone, Args)]
+pub struct Which {
+    /// The state folder of the host that is meant
+    #[arg(long, value_name = "DIR", env = "CYTE_STATE", hide_env = true)]
+    state: Option<PathBuf>,
+}
+
+/// The hidden first argument of a compiler child.
+pub const COMPILE_CHILD: &str = "compile-child";
+
+/// Runs the command line `args` (the program first) and says how it ended.
+pub fn main(args: Vec<OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to standard output with status 0, the rest is a usage error.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Code::Usage.exit()));
+        }
+    };
+    let context = Context::new(&cli.globals);
+    match enter(&cli.globals).and_then(|()| dispatch(cli.verb, &context)) {
+        Ok(Exit(status)) => ExitCode::from(status),
+        Err(error) => {
+            context.error(&error);
+            ExitCode::from(error.exit)
+        }
+    }
+}
+
+fn enter(globals: &Globals) -> Result<(), CliError> {
+    let Some(folder) = &globals.folder else { return Ok(()) };
+    std::env::set_current_dir(folder).map_err(|error| {
+        CliError::new(Code::Missing, format!("cannot start in `{}`", folder.display()), error.to_string())
+            .help("-C DIR names a folder that is there")
+    })
+}
+
+fn dispatch(verb: Verb, context: &Context) -> Done {
+    match verb {
+        Verb::New(verb) => new::run(verb, context),
+        Verb::Build(verb) => build::run(&verb, context),
+        Verb::Check(verb) => check::run(&verb, context),
+        Verb::Run(verb) => run::run(verb, context),
+        Verb::Dna(verb) => dna::run(verb, context),
+        Verb::Ps(verb) => ps::run(&verb, context),
+        Verb::Inspect(verb) => inspect::run(&verb, context),
+        Verb::Logs(verb) => logs::run(&verb, context),
+        Verb::Events(verb) => events::run(&verb, context),
+        Verb::Limits(verb) => limits::run(&verb, context),
+        Verb::Secret(verb) => secret::run(verb, context),
+        Verb::Bench(verb) => bench::run(verb, context),
+        Verb::Explain(verb) => explain::run(&verb, context),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,310 @@
+//! `cyte run`: a project, a bundle or a component, in the foreground until a signal.
+
+use std::io::{BufRead as _, Write as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+use clap::Args;
+use cyte_dna::{Introduction, Role};
+use cyte_engine::{Breach, TaskArguments, TaskEnd};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{Context, Done, Exit, ask, develop, files, project, span};
+use crate::codes::Code;
+use crate::error::CliError;
+use crate::growth::Grown;
+use crate::log::Show;
+use crate::state::trust::{self, Admitted, FirstTrust};
+use crate::state::{IN_PROJECT, StateFolder};
+use crate::supervise::{Body, GrowConfig, Host};
+use crate::workshop::{Mode, Project};
+
+/// How long genes may take before a person is told what is going on.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// The largest file of root certificates.
+const ROOTS_MAX: u64 = 16 * 1024 * 1024;
+
+/// Run a project, a bundle or a component in the foreground, until Ctrl-C
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  cyte run .\n  cyte run hello.wasm --listen 127.0.0.1:0\n  cyte run shop.dna --germline shop.germline --state /var/lib/cyte\n  cyte run tool.wasm --task -- --count 3")]
+pub(super) struct Run {
+    /// A project folder, a bundle (X.dna) or a component (X.wasm)
+    #[arg(value_name = "PATH")]
+    path: PathBuf,
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", env = "CYTE_LISTEN", hide_env = true, default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// The state folder [default: .cyte in the project, else here]
+    #[arg(long, value_name = "DIR", env = "CYTE_STATE", hide_env = true)]
+    state: Option<PathBuf>,
+    /// Whom an empty state folder is to trust
+    #[arg(long, value_name = "FILE")]
+    germline: Option<PathBuf>,
+    /// Trust the germline that the bundle carries, if the state folder trusts nobody yet
+    #[arg(long)]
+    yes: bool,
+    /// How many cells may be alive at once [default: what the machine allows, 1024 at most]
+    #[arg(long, value_name = "N", env = "CYTE_CELLS", hide_env = true, value_parser = clap::value_parser!(u32).range(1..))]
+    cells: Option<u32>,
+    /// Run a task gene once with this terminal; with several, name it: --task=GENE
+    #[arg(long, value_name = "GENE", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    task: Option<String>,
+    /// End the task after this long (5s, 500ms, 2m): exit status 124
+    #[arg(long, value_name = "SPAN", requires = "task", value_parser = span::parse)]
+    timeout: Option<Duration>,
+    /// What the task gets as its arguments
+    #[arg(last = true, value_name = "ARGS", requires = "task")]
+    args: Vec<String>,
+}
+
+pub(super) fn run(verb: Run, context: &Context) -> Done {
+    let source = Source::open(&verb.path)?;
+    let state = StateFolder::open(&verb.state.clone().unwrap_or_else(|| source.default_state()))?;
+    let admitted = admit(&verb, source, &state, context)?;
+    let show = if context.quiet { Show::Nowhere } else { Show::Stderr };
+    let body = grow(state, admitted, &verb, show, context)?;
+    match &verb.task {
+        Some(name) => task(&body, name, &verb),
+        None => serve(body, &verb, context),
+    }
+}
+
+/// What a path turned out to be.
+enum Source {
+    Bundle(PathBuf),
+    Project(Box<Project>, PathBuf),
+}
+
+impl Source {
+    fn open(path: &Path) -> Result<Self, CliError> {
+        if path.extension().is_some_and(|extension| extension == "dna") {
+            if !path.is_file() {
+                let error = CliError::new(Code::Missing, format!("cannot run `{}`", path.display()), "there is no such file");
+                return Err(error.help("cyte dna pack DIR --out X.dna makes a bundle"));
+            }
+            return Ok(Self::Bundle(path.to_owned()));
+        }
+        Ok(Self::Project(Box::new(project::open(path)?), path.to_owned()))
+    }
+
+    /// In the project; a bundle or a bare component has none, so here.
+    fn default_state(&self) -> PathBuf {
+        match self {
+            Self::Project(project, path) if path.is_dir() || project.file().is_some() => {
+                project.root().join(IN_PROJECT)
+            }
+            _ => PathBuf::from(IN_PROJECT),
+        }
+    }
+}
+
+fn admit(verb: &Run, source: Source, state: &StateFolder, context: &Context) -> Result<Admitted, CliError> {
+    match source {
+        Source::Bundle(path) => {
+            let bytes = files::read(&path, files::BUNDLE_MAX)?;
+            let ask = |introduction: &Introduction| ask_person(introduction);
+            let trust = match (&verb.germline, verb.yes) {
+                (Some(file), _) => FirstTrust::Germline(files::germline(file)?),
+                (None, true) => FirstTrust::Yes,
+                (None, false) if context.can_ask() => FirstTrust::Ask(&ask),
+                (None, false) => FirstTrust::Nobody,
+            };
+            trust::admit(state, &path.display().to_string(), &bytes, &trust)
+        }
+        Source::Project(project, path) => {
+            let made = project::make(*project, Mode::Build, context)?;
+            made.check_imports()?;
+            let bytes = develop::bundle(state, made)?;
+            trust::admit(state, &path.display().to_string(), &bytes, &FirstTrust::Nobody)
+        }
+    }
+}
+
+/// Shows who a bundle says it is, and asks.
+fn ask_person(introduction: &Introduction) -> bool {
+    let text = format!(
+        "This state folder trusts nobody yet.\n{}\nCompare the key ids with what the owner tells you. Trust them from now on? [y/N] ",
+        trust::describe(introduction)
+    );
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+}
+
+fn grow(
+    state: StateFolder,
+    admitted: Admitted,
+    verb: &Run,
+    show: Show,
+    context: &Context,
+) -> Result<Body, CliError> {
+    let names: Vec<String> =
+        admitted.dna.manifest().genes.iter().map(|gene| gene.name.to_string()).collect();
+    let patience = Patience::start(names, context.clone());
+    let is_task = verb.task.is_some();
+    let tell = |grown: &Grown| {
+        patience.ready(grown.gene.name.as_str());
+        // A task's terminal is the task's.
+        if !is_task || context.verbose > 0 {
+            context.note(&project::grown_line(&grown.gene, grown.pre.inspection(), grown.took));
+        }
+    };
+    let config = GrowConfig { cells: verb.cells, show, extra_roots: extra_roots(&admitted)? };
+    Body::grow(state, admitted, config, &tell)
+}
+
+/// What SSL_CERT_FILE names, read only where a gene may send requests at all.
+fn extra_roots(admitted: &Admitted) -> Result<Vec<u8>, CliError> {
+    let mut genes = admitted.dna.manifest().genes.iter();
+    let Some(path) = std::env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty()) else {
+        return Ok(Vec::new());
+    };
+    if genes.all(|gene| gene.grants.outbound.is_empty()) {
+        return Ok(Vec::new());
+    }
+    files::read(Path::new(&path), ROOTS_MAX).map_err(|error| error.help("unset SSL_CERT_FILE, or name a PEM file"))
+}
+
+/// Says what takes so long, once, if it does.
+struct Patience(Option<Sender<String>>);
+
+impl Patience {
+    fn start(mut waiting: Vec<String>, context: Context) -> Self {
+        let (sender, receiver) = channel::<String>();
+        let watch = move || {
+            let until = std::time::Instant::now() + PATIENCE;
+            loop {
+                let left = until.saturating_duration_since(std::time::Instant::now());
+                match receiver.recv_timeout(left) {
+                    Ok(ready) => waiting.retain(|name| *name != ready),
+                    Err(RecvTimeoutError::Disconnected) => return,
+                    Err(RecvTimeoutError::Timeout) => {
+                        let names = waiting.join(", ");
+                        return context.note(&format!("compiling  {names}: once, the code is kept"));
+                    }
+                }
+            }
+        };
+        let started = std::thread::Builder::new().name("patience".into()).spawn(watch);
+        Self(started.ok().map(|_| sender))
+    }
+
+    fn ready(&self, name: &str) {
+        if let Some(sender) = &self.0 {
+            let _ = sender.send(name.to_owned());
+        }
+    }
+}
+
+fn serve(body: Body, verb: &Run, context: &Context) -> Done {
+    for task in body.grown.iter().filter(|grown| grown.gene.role == Role::Task) {
+        context.note(&format!("task       {:<7} not started: cyte run PATH --task={0} runs it", task.gene.name));
+    }
+    let mut signals = Signals::listen(&body)?;
+    let host = Host::serve(body, verb.listen, ask::runtime_folder())?;
+    if context.is_json() {
+        context.line(&host.view().listening())?;
+    } else {
+        context.print(&format!("listening  http://{}\n", host.address()))?;
+    }
+    let reason = host.block_on(signals.next());
+    context.note(&format!("draining   {reason}: open requests may end, a second signal ends them"));
+    let cut = host.block_on(async {
+        tokio::select! {
+            cut = host.drain(reason) => Some(cut),
+            _ = signals.next() => None,
+        }
+    });
+    host.stop();
+    match cut {
+        None => Err(interrupted()),
+        Some(0) => Ok(Exit::OK),
+        Some(cut) => {
+            context.note(&format!("cut        {cut} connections that did not end in time"));
+            Ok(Exit::OK)
+        }
+    }
+}
+
+fn interrupted() -> CliError {
+    CliError::new(Code::Interrupted, "the drain was cut short", "a second signal came")
+}
+
+/// The two signals that end a run.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen(body: &Body) -> Result<Self, CliError> {
+        let _inside = body.membrane().enter();
+        let listen = |kind| {
+            signal(kind).map_err(|error| {
+                CliError::new(Code::Machine, "cannot listen for signals", error.to_string())
+            })
+        };
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+}
+
+fn task(body: &Body, name: &str, verb: &Run) -> Done {
+    let grown = task_gene(body, name)?;
+    let mut arguments = vec![grown.gene.name.to_string()];
+    arguments.extend(verb.args.iter().cloned());
+    let millis = |ms: Option<u64>| ms.map(Duration::from_millis);
+    let task = TaskArguments {
+        arguments,
+        timeout: verb.timeout.or(millis(grown.gene.limits.wall_ms)),
+        cpu: millis(grown.gene.limits.cpu_ms),
+    };
+    let mut signals = Signals::listen(body)?;
+    let end = body.membrane().block_on(async {
+        tokio::select! {
+            end = body.run_task(grown, task) => Some(end),
+            _ = signals.next() => None,
+        }
+    });
+    let what = format!("task `{}` did not end well", grown.gene.name);
+    match end {
+        Some(TaskEnd::Exited(status)) => Ok(Exit(u8::try_from(status & 0xff).unwrap_or(1))),
+        Some(TaskEnd::Breached(breach @ (Breach::Wall | Breach::Cpu))) => {
+            Err(CliError::new(Code::TimeLimit, what, breach.to_string()).help("--timeout SPAN gives it longer"))
+        }
+        Some(TaskEnd::Breached(breach)) => Err(CliError::new(Code::Task, what, breach.to_string())),
+        Some(TaskEnd::Failed(why)) => Err(CliError::new(Code::Task, what, why)),
+        None => Err(CliError::new(Code::Interrupted, what, "a signal came")),
+    }
+}
+
+fn task_gene<'a>(body: &'a Body, name: &str) -> Result<&'a Grown, CliError> {
+    let tasks: Vec<&Grown> = body
+        .grown
+        .iter()
+        .filter(|grown| grown.gene.role == Role::Task)
+        .filter(|grown| name.is_empty() || grown.gene.name.as_str() == name)
+        .collect();
+    match tasks.as_slice() {
+        [one] => Ok(one),
+        [] => {
+            let why = if name.is_empty() { "no gene here is a task".to_owned() } else { format!("no task gene is called `{name}`") };
+            Err(CliError::new(Code::Task, "cannot run a task", why).help("a task exports wasi:cli/run"))
+        }
+        many => {
+            let names: Vec<_> = many.iter().map(|grown| grown.gene.name.as_str()).collect();
+            Err(CliError::new(Code::Usage, "cannot tell which task is meant", format!("there are {}", names.join(", ")))
+                .help(format!("cyte run PATH --task={}", names.first().unwrap_or(&"GENE"))))
+        }
+    }
+}
+

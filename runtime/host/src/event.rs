@@ -1,0 +1,206 @@
+//! What happened on this host, numbered and bounded: for `cyte events` and for whoever asks later.
+//!
+//! An [`EventRecord`] is one fact after it happened. It is kept in a ring, appended to
+//! `logs/events.jsonl` and shown to followers. Recording never waits: a full queue to the file is
+//! counted as dropped, the ring forgets its oldest.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+
+use serde::{Deserialize, Serialize};
+
+use crate::ring::{Page, Ring};
+use crate::state::clock;
+use crate::state::rotate::RotatedFile;
+
+/// How many events one host remembers.
+pub const EVENTS_KEPT: usize = 4_096;
+/// How many events may wait for the file.
+const QUEUE: usize = 1_024;
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Happening {
+    /// The host started on a state folder.
+    Started {
+        /// The version of cyte.
+        version: String,
+        /// The process id.
+        pid: u32,
+    },
+    /// A DNA was accepted and is in force.
+    DnaAccepted {
+        /// The organism's name.
+        organism: String,
+        /// The manifest's version.
+        dna_version: u64,
+        /// The manifest's digest in hexadecimal.
+        digest: String,
+    },
+    /// A gene can answer.
+    GeneReady {
+        /// The gene's name.
+        gene: String,
+        /// How long making it ready took, in milliseconds.
+        took_ms: u64,
+        /// Whether its compiled code came from the cache.
+        cached: bool,
+    },
+    /// The gateway listens.
+    Listening {
+        /// The first address, as a URL.
+        url: String,
+    },
+    /// Cells were made ready or asked to retire by the governor.
+    Balanced {
+        /// The gene's name.
+        gene: String,
+        /// Cells made ready ahead of need.
+        prepared: u32,
+        /// Ready cells retired.
+        retired: u32,
+        /// Why: the numbers that led to it.
+        cause: String,
+    },
+    /// A cell died before its uses were spent.
+    CellDied {
+        /// The gene's name.
+        gene: String,
+        /// The cell's number within its tissue.
+        cell: u64,
+        /// Why it died.
+        reason: String,
+    },
+    /// An operator wrote something.
+    Operator {
+        /// The user id that asked.
+        uid: u32,
+        /// The verb, for example `secret.set`.
+        verb: String,
+        /// What it was done to.
+        subject: String,
+    },
+    /// The host finishes what runs and takes nothing new.
+    Draining {
+        /// Why, for example the signal's name.
+        reason: String,
+    },
+    /// The host ends.
+    Stopped,
+}
+
+/// One fact with its number and time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventRecord {
+    /// The version of this object; 1.
+    pub v: u32,
+    /// Rises by one with every event since the host started.
+    pub seq: u64,
+    /// Wall clock in milliseconds since 1970, as the host then believed.
+    pub at_ms: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub what: Happening,
+}
+
+/// Where events go.
+#[derive(Debug)]
+pub struct EventLog {
+    ring: Ring<EventRecord>,
+    file: Option<SyncSender<EventRecord>>,
+    dropped: AtomicU64,
+}
+
+impl EventLog {
+    /// A log that keeps events in memory and, with a file, on disk as well.
+    ///
+    /// The file is written by a thread of its own that ends when the log is dropped; a file that
+    /// cannot be written any more loses events and counts them.
+    pub fn new(file: Option<RotatedFile>) -> Arc<Self> {
+        let file = file.and_then(spawn_writer);
+        Arc::new(Self { ring: Ring::new(EVENTS_KEPT), file, dropped: AtomicU64::new(0) })
+    }
+
+    /// Records that `what` happened now. Never waits.
+    pub fn record(&self, what: Happening) {
+        let at_ms = clock::wall_ms();
+        let mut made = None;
+        self.ring.push_with(|seq| {
+            let record = EventRecord { v: 1, seq, at_ms, what };
+            made = Some(record.clone());
+            record
+        });
+        if let (Some(record), Some(file)) = (made, &self.file)
+            && file.try_send(record).is_err()
+        {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// At most `limit` events after number `seen`.
+    pub fn after(&self, seen: u64, limit: usize) -> Page<EventRecord> {
+        self.ring.after(seen, limit)
+    }
+
+    /// The events themselves, for followers.
+    pub fn ring(&self) -> &Ring<EventRecord> {
+        &self.ring
+    }
+
+    /// How many events the file missed since the host started.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+}
+
+fn spawn_writer(mut file: RotatedFile) -> Option<SyncSender<EventRecord>> {
+    let (sender, receiver) = sync_channel::<EventRecord>(QUEUE);
+    let write = move || {
+        for record in receiver {
+            let Ok(mut line) = serde_json::to_vec(&record) else { continue };
+            line.push(b'\n');
+            // A full disk loses lines; the ring still has them.
+            let _ = file.append(&line);
+        }
+    };
+    std::thread::Builder::new().name("events".into()).spawn(write).ok().map(|_| sender)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::tests::scratch;
+
+    #[test]
+    fn a_record_is_one_flat_object() {
+        let log = EventLog::new(None);
+        log.record(Happening::CellDied { gene: "front".into(), cell: 3, reason: "trap".into() });
+        let page = log.after(0, 10);
+        let json = serde_json::to_value(&page.entries[0].1).unwrap();
+        assert_eq!(json["v"], 1);
+        assert_eq!(json["seq"], 1);
+        assert_eq!(json["event"], "cell-died");
+        assert_eq!(json["gene"], "front");
+        let back: EventRecord = serde_json::from_value(json).unwrap();
+        assert_eq!(back, page.entries[0].1);
+    }
+
+    #[test]
+    fn events_reach_the_file() {
+        let (path, dir) = scratch("events");
+        let log = EventLog::new(Some(RotatedFile::open(dir, "events.jsonl").unwrap()));
+        log.record(Happening::Stopped);
+        drop(log);
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(5);
+        loop {
+            let text = std::fs::read_to_string(path.join("events.jsonl")).unwrap();
+            if text.ends_with("\"event\":\"stopped\"}\n") {
+                break;
+            }
+            assert!(std::time::Instant::now() < end, "{text}");
+            std::thread::yield_now();
+        }
+    }
+}

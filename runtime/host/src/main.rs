@@ -1,0 +1,5 @@
+//! The binary `cyte`; everything is in the library.
+
+fn main() -> std::process::ExitCode {
+    cyte::main()
+}

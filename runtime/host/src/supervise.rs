@@ -1,0 +1,381 @@
+//! One host: everything wired together, from verified DNA to a listening gateway, and down again.
+//!
+//! [`Body::grow`] prepares the genes and starts the threads (`membrane` for accepting, governing
+//! and control, `cytoplasm` for connections and guests, a slow lane of lower priority).
+//! [`Host::serve`] puts the gateway in front and comes back once the first request would be
+//! answered; [`Host::stop`] drains. No decision is made here.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cyte_dna::{Digest, Manifest, SubKey};
+use cyte_engine::capability::http::Outbound;
+use cyte_engine::{Clock, Genome, GenomeConfig, Geometry, Lanes, TaskArguments, TaskEnd, Tissue};
+use cyte_gateway::{Claim, FrontLimits, Gateway, Listener, Mount, RouteConflict, Routes};
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::{mpsc, watch};
+
+use crate::cli::COMPILE_CHILD;
+use crate::codes::Code;
+use crate::control::find::Place;
+use crate::control::{HostView, server};
+use crate::error::CliError;
+use crate::event::{EventLog, Happening};
+use crate::governor::{self, Ear, Event, Governor, Population};
+use crate::growth::{self, Governed, Grown};
+use crate::log::{GuestLog, Show};
+use crate::machine::{Machine, Plan};
+use crate::outbound::{self, OutboundConfig};
+use crate::state::StateFolder;
+use crate::state::rotate::RotatedFile;
+use crate::state::secrets::Secrets;
+use crate::state::trust::Admitted;
+use crate::view::View;
+
+/// How long threads get to end after everything was drained.
+const LAST_MOMENTS: Duration = Duration::from_millis(200);
+/// How much nicer to others the slow lane's threads are.
+const SLOW_NICENESS: i32 = 10;
+/// Threads for what blocks in the kernel, files mostly.
+const BLOCKING_THREADS: usize = 16;
+
+/// What an operator decides about growth.
+#[derive(Debug)]
+pub struct GrowConfig {
+    /// Cells alive at once, where a number was asked for.
+    pub cells: Option<u32>,
+    /// Where guests' lines are shown.
+    pub show: Show,
+    /// PEM certificates that outbound requests trust beside the built-in roots.
+    pub extra_roots: Vec<u8>,
+}
+
+/// What grows on a state folder, before anything can reach it.
+pub struct Body {
+    /// Where it lives.
+    pub state: StateFolder,
+    /// What it was grown from.
+    pub manifest: Manifest,
+    /// The manifest's digest.
+    pub digest: Digest,
+    /// The genes, by name.
+    pub grown: Vec<Grown>,
+    /// What the machine allows.
+    pub machine: Machine,
+    /// What follows from it.
+    pub plan: Plan,
+    /// The living part.
+    pub genome: Arc<Genome>,
+    /// What happened.
+    pub events: Arc<EventLog>,
+    /// What guests said.
+    pub logs: Arc<GuestLog>,
+    /// What guests name and never see.
+    pub secrets: Arc<Secrets>,
+    clock: Clock,
+    ear: Ear,
+    inbox: mpsc::Receiver<Event>,
+    threads: Threads,
+}
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Body").field("grown", &self.grown).finish_non_exhaustive()
+    }
+}
+
+impl Body {
+    /// Grows `admitted` on `state`. `tell` hears of each gene as it becomes ready.
+    ///
+    /// # Errors
+    /// [`Code::Routes`] for two genes on one route, [`Code::Component`] and [`Code::Prepare`] for
+    /// genes, [`Code::Machine`] for threads, [`Code::State`] for files.
+    pub fn grow(
+        state: StateFolder,
+        admitted: Admitted,
+        config: GrowConfig,
+        tell: &(dyn Fn(&Grown) + Sync),
+    ) -> Result<Self, CliError> {
+        let manifest = admitted.dna.manifest().clone();
+        check_routes(&manifest)?;
+        let machine = Machine::look();
+        let events = EventLog::new(Some(open_log(&state, "events.jsonl")?));
+        record_start(&events, &admitted);
+        let logs = GuestLog::new(Some(open_log(&state, "guests.jsonl")?), config.show);
+        let secrets = Arc::new(Secrets::load(state.head(), state.host_key())?);
+        let (ear, inbox) = governor::inbox();
+        let threads = Threads::start(machine.cores)?;
+        let clock = Clock::start();
+        let plan = machine.plan(manifest.genes.len(), growth::engines(&admitted), config.cells);
+        let genome = genome(&state, plan, &threads, clock)?;
+        let client = client(&secrets, config.extra_roots, threads.cytoplasm())?;
+        let hands = growth::hands(&logs, client, &ear);
+        let grown = growth::grow(&genome, &state, &admitted, &hands, machine.cores, tell)?;
+        for gene in &grown {
+            events.record(gene.happening());
+        }
+        let digest = admitted.dna.digest();
+        Ok(Self { state, manifest, digest, grown, machine, plan, genome, events, logs, secrets, clock, ear, inbox, threads })
+    }
+
+    /// Runs one task gene to its end with this process's standard streams.
+    pub async fn run_task(&self, gene: &Grown, arguments: TaskArguments) -> TaskEnd {
+        let (genome, pre) = (self.genome.clone(), gene.pre.clone());
+        let task = self.threads.cytoplasm().spawn(async move { genome.run_task(&pre, arguments).await });
+        match task.await {
+            Ok(end) => end,
+            Err(error) => TaskEnd::Failed(error.to_string()),
+        }
+    }
+
+    /// The threads that accept, govern and answer the control socket.
+    pub fn membrane(&self) -> &Handle {
+        self.threads.membrane()
+    }
+}
+
+/// A host that serves.
+pub struct Host {
+    gateway: Arc<Gateway>,
+    view: Arc<View>,
+    ear: Ear,
+    stop: watch::Sender<bool>,
+    address: SocketAddr,
+    threads: Threads,
+    place: Place,
+}
+
+impl std::fmt::Debug for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Host").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Host {
+    /// Puts a gateway in front of `body`, listening at `listen`, and the control socket beside it
+    /// (in `runtime`, XDG_RUNTIME_DIR, where that is set). The first request is answered when this
+    /// comes back.
+    ///
+    /// # Errors
+    /// [`Code::Listen`] for the address, [`Code::Machine`] for the control socket.
+    pub fn serve(body: Body, listen: SocketAddr, runtime: Option<PathBuf>) -> Result<Self, CliError> {
+        let Body { mut state, events, threads, genome, grown, ear, inbox, clock, .. } = body;
+        let tissues: Vec<Arc<Tissue>> = grown.iter().filter_map(|gene| gene.tissue.clone()).collect();
+        let gateway = gateway(&body.machine, &tissues)?;
+        let listener = bind(&threads, listen, &gateway)?;
+        let address = listener.local_addr().map_err(|error| listen_error(listen, &error))?;
+        let (place, control) = open_control(&threads, &mut state, runtime)?;
+        let view = Arc::new(View {
+            state,
+            manifest: body.manifest,
+            digest: body.digest,
+            machine: body.machine,
+            plan: body.plan,
+            genome,
+            grown,
+            gateway: gateway.clone(),
+            events: events.clone(),
+            logs: body.logs,
+            secrets: body.secrets,
+            ear: ear.clone(),
+            clock,
+            address,
+        });
+        let populations =
+            tissues.into_iter().map(|tissue| -> Arc<dyn Population> { Arc::new(Governed(tissue)) }).collect();
+        let governor = Governor::new(populations, events.clone(), inbox);
+        threads.membrane().spawn(governor.run(move || clock.now()));
+        let (stop, stopped) = watch::channel(false);
+        let shown: Arc<dyn HostView> = view.clone();
+        threads.membrane().spawn(server::serve(control, shown, stopped));
+        threads.membrane().spawn(listener.run());
+        events.record(Happening::Listening { url: format!("http://{address}") });
+        Ok(Self { gateway, view, ear, stop, address, threads, place })
+    }
+
+    /// Where the gateway listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What the control API shows.
+    pub fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// Waits for `future` on the host's own threads.
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.threads.membrane().block_on(future)
+    }
+
+    /// Takes nothing new, lets open requests end within the gateway's bound, then stops. Says how
+    /// many connections had to be cut.
+    pub async fn drain(&self, reason: &str) -> usize {
+        self.view.events.record(Happening::Draining { reason: reason.to_owned() });
+        self.gateway.drain().await
+    }
+
+    /// Ends the host: control socket, governor, threads, lock, in this order.
+    pub fn stop(self) {
+        self.view.events.record(Happening::Stopped);
+        self.stop.send_replace(true);
+        self.ear.tell(Event::Shutdown);
+        drop(self.place);
+        self.threads.stop();
+    }
+}
+
+/// The threads of a host.
+struct Threads {
+    membrane: Runtime,
+    cytoplasm: Runtime,
+    slow: Runtime,
+}
+
+impl Threads {
+    fn start(cores: usize) -> Result<Self, CliError> {
+        let build = |builder: &mut Builder| {
+            builder
+                .enable_all()
+                .max_blocking_threads(BLOCKING_THREADS)
+                .build()
+                .map_err(|error| machine_error("cannot start threads", &error))
+        };
+        let membrane = build(Builder::new_multi_thread().worker_threads(1).thread_name("membrane"))?;
+        let cytoplasm = build(Builder::new_multi_thread().worker_threads(cores).thread_name("cytoplasm"))?;
+        let slow = build(
+            Builder::new_multi_thread().worker_threads(cores).thread_name("slow-lane").on_thread_start(|| {
+                // On Linux this is one thread's own; without it the lane is only less fair.
+                let _ = rustix::process::nice(SLOW_NICENESS);
+            }),
+        )?;
+        Ok(Self { membrane, cytoplasm, slow })
+    }
+
+    fn membrane(&self) -> &Handle {
+        self.membrane.handle()
+    }
+
+    fn cytoplasm(&self) -> &Handle {
+        self.cytoplasm.handle()
+    }
+
+    /// Guests that still compute are left behind: the process is about to end.
+    fn stop(self) {
+        self.membrane.shutdown_timeout(LAST_MOMENTS);
+        self.cytoplasm.shutdown_timeout(LAST_MOMENTS);
+        self.slow.shutdown_background();
+    }
+}
+
+fn genome(
+    state: &StateFolder,
+    plan: Plan,
+    threads: &Threads,
+    clock: Clock,
+) -> Result<Arc<Genome>, CliError> {
+    let program = std::env::current_exe()
+        .map_err(|error| machine_error("cannot find this program, which compiles genes as well", &error))?;
+    let config = GenomeConfig {
+        geometry: Geometry {
+            slots: plan.slots,
+            warm_bytes: usize::try_from(plan.warm_bytes).unwrap_or(usize::MAX),
+        },
+        memory_max: plan.memory_max,
+        cells_max: plan.cells_max,
+        code_folder: state.code_path(),
+        code_key: *state.host_key().derive(SubKey::CodeCache).as_bytes(),
+        compiler: vec![program.into(), COMPILE_CHILD.into()],
+        lanes: Lanes { cytoplasm: threads.cytoplasm().clone(), slow: threads.slow.handle().clone() },
+        clock,
+    };
+    Genome::new(config).map_err(|why| CliError::new(Code::Machine, "cannot make the engine", why))
+}
+
+/// Sends what genes may send; fills in secrets from this host's own.
+fn client(secrets: &Arc<Secrets>, extra_roots: Vec<u8>, on: &Handle) -> Result<Arc<dyn Outbound>, CliError> {
+    let secrets = secrets.clone();
+    let config = OutboundConfig { extra_roots, ..OutboundConfig::default() };
+    let client = outbound::Client::new(config, Arc::new(move |_gene, name| secrets.get(name)), on.clone());
+    let client = client.map_err(|error| {
+        CliError::new(Code::Machine, "cannot make outbound requests", error.to_string())
+    })?;
+    Ok(Arc::new(client))
+}
+
+/// Two genes on one route are told apart before anything is compiled.
+fn check_routes(manifest: &Manifest) -> Result<(), CliError> {
+    let claim = |gene: &cyte_dna::Gene| Claim { gene: gene.name.clone(), routes: gene.routes.clone(), mount: () };
+    Routes::build(manifest.genes.iter().map(claim).collect()).map(drop).map_err(|error| conflict(&error))
+}
+
+fn conflict(error: &RouteConflict) -> CliError {
+    let what = format!("cannot mount genes `{}` and `{}`", error.first, error.second);
+    CliError::new(Code::Routes, what, format!("both want the route `{}`", error.route))
+        .help("give one of them another `route` in dna.toml")
+}
+
+fn gateway(machine: &Machine, tissues: &[Arc<Tissue>]) -> Result<Arc<Gateway>, CliError> {
+    let mut seed = [0_u8; 8];
+    getrandom::fill(&mut seed)
+        .map_err(|error| CliError::new(Code::Machine, "cannot draw random bytes", error.to_string()))?;
+    let limits = FrontLimits::default().within_descriptors(machine.descriptors);
+    let gateway = Gateway::new(limits, u64::from_le_bytes(seed), None);
+    let claims = tissues.iter().cloned().map(Mount::claim).collect();
+    gateway.mount(Routes::build(claims).map_err(|error| conflict(&error))?);
+    Ok(gateway)
+}
+
+fn bind(threads: &Threads, address: SocketAddr, gateway: &Arc<Gateway>) -> Result<Listener, CliError> {
+    let cytoplasm = threads.cytoplasm().clone();
+    threads
+        .membrane()
+        .block_on(async { Listener::bind(address, gateway.clone(), cytoplasm) })
+        .map_err(|error| listen_error(address, &error))
+}
+
+fn listen_error(address: SocketAddr, error: &io::Error) -> CliError {
+    let why = match error.kind() {
+        io::ErrorKind::AddrInUse => "another process listens there".to_owned(),
+        io::ErrorKind::PermissionDenied => "this user may not listen there".to_owned(),
+        _ => error.to_string(),
+    };
+    CliError::new(Code::Listen, format!("cannot listen on {address}"), why)
+        .help(format!("--listen {}:0 takes a free port", address.ip()))
+}
+
+fn open_control(
+    threads: &Threads,
+    state: &mut StateFolder,
+    runtime: Option<PathBuf>,
+) -> Result<(Place, tokio::net::UnixListener), CliError> {
+    let place = Place::make(state.path(), runtime.as_deref())?;
+    let failed = |error: io::Error| machine_error("cannot make the control socket", &error);
+    let bound = threads.membrane().block_on(async { server::bind(place.socket()) }).map_err(failed)?;
+    state.announce(place.path())?;
+    place.register(state.path()).map_err(failed)?;
+    Ok((place, bound))
+}
+
+fn open_log(state: &StateFolder, name: &str) -> Result<RotatedFile, CliError> {
+    RotatedFile::open(state.logs()?, name).map_err(|error| {
+        CliError::new(Code::State, format!("cannot write `{name}`"), error.to_string())
+    })
+}
+
+fn record_start(events: &EventLog, admitted: &Admitted) {
+    events.record(Happening::Started { version: env!("CARGO_PKG_VERSION").into(), pid: std::process::id() });
+    let manifest = admitted.dna.manifest();
+    events.record(Happening::DnaAccepted {
+        organism: manifest.organism.to_string(),
+        dna_version: manifest.version,
+        digest: admitted.dna.digest().to_string(),
+    });
+}
+
+fn machine_error(what: &str, error: &io::Error) -> CliError {
+    CliError::new(Code::Machine, what, error.to_string())
+}

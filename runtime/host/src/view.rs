@@ -1,0 +1,215 @@
+//! What the control API shows of a running host: snapshots as JSON, and the few writes it allows.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use cyte_dna::{Digest, Gene, Manifest, limits};
+use cyte_engine::{CellSnapshot, Clock, Genome};
+use cyte_gateway::Gateway;
+use cyte_store::AuditEntry;
+use serde_json::{Value, json};
+
+use crate::control::HostView;
+use crate::error::CliError;
+use crate::event::EventLog;
+use crate::governor::{Ear, Event};
+use crate::growth::Grown;
+use crate::log::GuestLog;
+use crate::machine::{Machine, Plan};
+use crate::state::secrets::Secrets;
+use crate::state::{StateFolder, clock};
+
+/// Everything that can be seen of a host.
+pub struct View {
+    pub(crate) state: StateFolder,
+    pub(crate) manifest: Manifest,
+    pub(crate) digest: Digest,
+    pub(crate) machine: Machine,
+    pub(crate) plan: Plan,
+    pub(crate) genome: Arc<Genome>,
+    pub(crate) grown: Vec<Grown>,
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) events: Arc<EventLog>,
+    pub(crate) logs: Arc<GuestLog>,
+    pub(crate) secrets: Arc<Secrets>,
+    pub(crate) ear: Ear,
+    pub(crate) clock: Clock,
+    pub(crate) address: SocketAddr,
+}
+
+impl std::fmt::Debug for View {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("View").field("state", &self.state.path()).finish_non_exhaustive()
+    }
+}
+
+impl View {
+    /// The line that says where the host listens: `event` and `url` first of all.
+    pub fn listening(&self) -> Value {
+        json!({
+            "v": 1,
+            "event": "listening",
+            "url": format!("http://{}", self.address),
+            "pid": std::process::id(),
+            "organism": self.manifest.organism.as_str(),
+            "version": self.manifest.version,
+            "digest": self.digest.to_string(),
+            "state": self.state.path(),
+            "genes": self.grown.iter().map(|grown| gene_facts(grown)).collect::<Vec<_>>(),
+        })
+    }
+
+    fn cells(&self) -> impl Iterator<Item = CellSnapshot> {
+        self.grown.iter().filter_map(|grown| grown.tissue.as_ref()).flat_map(|tissue| tissue.snapshot().cells)
+    }
+
+    fn audit(&self, uid: u32, verb: &str, subject: &str) -> AuditEntry {
+        let (verb, subject) = (verb.to_owned(), subject.to_owned());
+        self.ear.tell(Event::Operator { uid, verb: verb.clone(), subject: subject.clone() });
+        AuditEntry { at_s: clock::wall_s(), uid, verb, subject }
+    }
+}
+
+impl HostView for View {
+    fn status(&self) -> Value {
+        let (log_bytes, log_lines) = self.logs.dropped();
+        json!({
+            "v": 1,
+            "pid": std::process::id(),
+            "cyte": env!("CARGO_PKG_VERSION"),
+            "state": self.state.path(),
+            "organism": self.manifest.organism.as_str(),
+            "label": self.manifest.label,
+            "version": self.manifest.version,
+            "digest": self.digest.to_string(),
+            "germline": self.manifest.germline.digest().to_string(),
+            "listening": [format!("http://{}", self.address)],
+            "up_ms": self.clock.now().as_millis(),
+            "usage": self.genome.usage(),
+            "gateway": self.gateway.snapshot(),
+            "dropped": {"events": self.events.dropped(), "log_bytes": log_bytes, "log_lines": log_lines},
+        })
+    }
+
+    fn ps(&self) -> Value {
+        let genes: Vec<Value> = self.grown.iter().map(gene_now).collect();
+        let cells: Vec<Value> = self.cells().map(|cell| cell_value(&cell)).collect();
+        json!({"v": 1, "organism": self.manifest.organism.as_str(), "genes": genes, "cells": cells})
+    }
+
+    fn cell(&self, id: &str) -> Option<Value> {
+        let mut value = self.cells().find(|cell| cell_name(cell) == id).map(|cell| cell_value(&cell))?;
+        value.as_object_mut()?.insert("v".into(), 1.into());
+        Some(value)
+    }
+
+    fn gene(&self, name: &str) -> Option<Value> {
+        let grown = self.grown.iter().find(|grown| grown.gene.name.as_str() == name)?;
+        let mut value = gene_now(grown);
+        let object = value.as_object_mut()?;
+        object.insert("v".into(), 1.into());
+        object.insert("dna".into(), json!(grown.gene));
+        object.insert("component".into(), json!(grown.pre.inspection()));
+        object.insert("asks".into(), json!(grown.pre.inspection().asks(&grown.gene.grants)));
+        if let Some(tissue) = &grown.tissue {
+            object.insert("limits".into(), json!(tissue.limits()));
+            object.insert("tissue".into(), json!(tissue.snapshot()));
+        }
+        Some(value)
+    }
+
+    fn limits(&self) -> Value {
+        json!({
+            "v": 1,
+            "limits": limits_value(),
+            "machine": self.machine,
+            "plan": self.plan,
+            "usage": self.genome.usage(),
+            "front": self.gateway.snapshot(),
+        })
+    }
+
+    fn events(&self) -> &Arc<EventLog> {
+        &self.events
+    }
+
+    fn logs(&self) -> &Arc<GuestLog> {
+        &self.logs
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        self.secrets.names()
+    }
+
+    fn set_secret(&self, uid: u32, name: &str, value: Vec<u8>) -> Result<(), CliError> {
+        let audit = self.audit(uid, "secret.set", name);
+        self.secrets.set(self.state.head(), name, value, &audit)
+    }
+
+    fn remove_secret(&self, uid: u32, name: &str) -> Result<bool, CliError> {
+        let audit = self.audit(uid, "secret.rm", name);
+        self.secrets.remove(self.state.head(), name, &audit)
+    }
+}
+
+/// What never changes about a gene while it lives here.
+fn gene_facts(grown: &Grown) -> Value {
+    let Gene { name, version, role, routes, component, .. } = &grown.gene;
+    json!({
+        "gene": name.as_str(),
+        "version": version,
+        "role": role.as_str(),
+        "world": grown.pre.inspection().shape.world(),
+        "size": component.length,
+        "routes": routes.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "reuse": grown.pre.reuse(),
+        "took_ms": u64::try_from(grown.took.as_millis()).unwrap_or(u64::MAX),
+        "cached": grown.pre.was_cached(),
+    })
+}
+
+/// A gene with what its tissue does now.
+fn gene_now(grown: &Grown) -> Value {
+    let mut value = gene_facts(grown);
+    if let (Some(tissue), Some(object)) = (&grown.tissue, value.as_object_mut()) {
+        let now = tissue.snapshot();
+        object.insert("ready".into(), now.ready.into());
+        object.insert("busy".into(), now.busy.into());
+        object.insert("waiting".into(), now.waiting.into());
+        object.insert("born".into(), now.born.into());
+        object.insert("p50_us".into(), now.p50_us.into());
+        object.insert("p99_us".into(), now.p99_us.into());
+    }
+    value
+}
+
+fn cell_name(cell: &CellSnapshot) -> String {
+    format!("{}#{}", cell.gene, cell.id)
+}
+
+fn cell_value(cell: &CellSnapshot) -> Value {
+    let mut value = json!(cell);
+    if let Some(object) = value.as_object_mut() {
+        object.insert("cell".into(), cell_name(cell).into());
+    }
+    value
+}
+
+/// The table of limits as JSON.
+pub fn limits_value() -> Value {
+    let row = |limit: &limits::Limit| {
+        json!({
+            "name": limit.name,
+            "default": limit.to_string(),
+            "value": match limit.default {
+                limits::Amount::Number(number) => Value::from(number),
+                limits::Amount::Rule(_) => Value::Null,
+            },
+            "unit": limit.unit.to_string(),
+            "changed_by": limit.changed_by,
+            "counter": limit.counter,
+            "reason": limit.reason,
+        })
+    };
+    limits::TABLE.iter().map(row).collect()
+}

@@ -1,0 +1,22 @@
+//! What a cyte organism decides.
+//!
+//! This crate is the pure half of the host: it is given the time, the seed and what was observed,
+//! and answers with what should be done. It never asks for the time, never draws its own random
+//! numbers, holds no lock and does no I/O, so that a whole organism can be simulated from a seed
+//! and a recorded incident replays bit for bit.
+//!
+//! - [`lineage`]: who is whose mother, generations, niches.
+//! - [`fast`]: the few decisions a request needs, called inline under a tissue's lock.
+//! - [`homeostasis`]: how many ready cells and stems a tissue should hold, decided off the
+//!   request path by the host's governor.
+//! - [`Organism`]: the state machine that the governor drives with [`Stimulus`] and whose
+//!   [`Response`]s it performs.
+
+pub mod fast;
+pub mod homeostasis;
+pub mod lineage;
+mod organism;
+mod time;
+
+pub use organism::{Organism, Response, Stimulus};
+pub use time::Nanos;

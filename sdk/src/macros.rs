@@ -1,0 +1,71 @@
+//! The macros that make a component of a gene.
+
+/// Makes the crate a drone on WASI 0.2: exports `wasi:http/incoming-handler`.
+///
+/// It also asks the host to keep a cell for 128 requests (custom section `cyte:reuse`); another
+/// number can be given, `drone!(Front, reuse = 1)`, and `reuse` in `dna.toml` overrides both.
+/// On any other target than Wasm it only checks the types.
+#[macro_export]
+macro_rules! drone {
+    ($drone:ty) => {
+        $crate::drone!($drone, reuse = 128);
+    };
+    ($drone:ty, reuse = $reuse:literal) => {
+        $crate::__reuse!($reuse);
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            struct Export;
+
+            impl $crate::sys::DroneGuest for Export {
+                fn handle(request: $crate::sys::DroneRequest, out: $crate::sys::DroneOut) {
+                    $crate::sys::serve::<$drone>(request, out);
+                }
+            }
+
+    $crate::bindings::drone::__export_drone!(Export with_types_in $crate::bindings::drone);
+        };
+        #[cfg(not(target_family = "wasm"))]
+        const _: fn($crate::Request) -> ::core::result::Result<$crate::Response, $crate::Error> =
+            <$drone as $crate::Drone>::handle;
+    };
+}
+
+/// Makes the crate a task: exports `wasi:cli/run`.
+///
+/// On any other target than Wasm it only checks the types.
+#[macro_export]
+macro_rules! task {
+    ($task:ty) => {
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            struct Export;
+
+            impl $crate::sys::TaskGuest for Export {
+                fn run() -> ::core::result::Result<(), ()> {
+                    $crate::sys::run_task::<$task>()
+                }
+            }
+
+    $crate::bindings::task::__export_task!(Export with_types_in $crate::bindings::task);
+        };
+        #[cfg(not(target_family = "wasm"))]
+        const _: fn(&[::std::string::String]) -> ::core::result::Result<(), $crate::Error> =
+            <$task as $crate::Task>::run;
+    };
+}
+
+/// Writes the number of uses into the custom section that the host looks for.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __reuse {
+    ($reuse:literal) => {
+        const _: () = $crate::sys::check_reuse($reuse, ::core::stringify!($reuse));
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            #[used]
+            #[unsafe(link_section = "cyte:reuse")]
+            static REUSE: [u8; ::core::stringify!($reuse).len()] =
+                $crate::sys::digits(::core::stringify!($reuse));
+        };
+    };
+}

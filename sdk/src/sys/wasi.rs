@@ -1,0 +1,230 @@
+//! On WASI 0.2: serving a request, sending one, and the small abilities.
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+
+use super::bridge;
+use super::fields::{headers_from, headers_to};
+use super::streams::{Incoming, Outgoing};
+use crate::bindings::abilities::cyte::cell::identity;
+use crate::bindings::abilities::wasi::config::store;
+use crate::bindings::abilities::wasi::logging::logging;
+use crate::bindings::drone::wasi::http0_2_12::outgoing_handler;
+pub(crate) use crate::bindings::drone::wasi::http0_2_12::types;
+pub(crate) use crate::bindings::drone::wasi::io::streams;
+use crate::bindings::task::wasi::cli0_2_12::exit as cli_exit;
+use types::{OutgoingBody, OutgoingRequest, OutgoingResponse, ResponseOutparam};
+
+pub use crate::bindings::drone::exports::wasi::http0_2_12::incoming_handler::{
+    Guest as DroneGuest, IncomingRequest as DroneRequest, ResponseOutparam as DroneOut,
+};
+pub use crate::bindings::task::exports::wasi::cli0_2_12::run::Guest as TaskGuest;
+
+use crate::body::Inner;
+use crate::head::Head;
+use crate::identity::Identity;
+use crate::log::Level;
+use crate::{Body, BodyWriter, Drone, Error, FetchError, FetchOptions, Request, Response, Task};
+
+/// Serves one request; called by what `drone!` makes.
+pub fn serve<D: Drone>(request: DroneRequest, out: DroneOut) {
+    let request = Request::arriving(Head::arriving(request));
+    let response = D::handle(request).unwrap_or_else(Error::into_response);
+    if let Err(error) = respond(out, response) {
+        error_line(&error.to_string());
+    }
+}
+
+/// Runs a task; called by what `task!` makes.
+///
+/// # Errors
+///
+/// When the task failed; why is on stderr.
+#[allow(clippy::result_unit_err, reason = "the type of wasi:cli/run")]
+pub fn run_task<T: Task>() -> Result<(), ()> {
+    crate::task::run::<T>()
+}
+
+/// Sends a response. An error in here can no longer reach the client's status.
+fn respond(out: ResponseOutparam, response: Response) -> Result<(), Error> {
+    let (status, headers, body) = response.into_parts();
+    let message = match message(status, &headers, body.len().filter(|length| *length > 0)) {
+        Ok(message) => message,
+        Err(error) => {
+            ResponseOutparam::set(out, Err(types::ErrorCode::InternalError(None)));
+            return Err(error);
+        }
+    };
+    if matches!(body.inner, Inner::Empty) && body.trailers.is_none() {
+        ResponseOutparam::set(out, Ok(message));
+        return Ok(());
+    }
+    let open = message.body();
+    deliver(open, body, || ResponseOutparam::set(out, Ok(message)))
+}
+
+/// A response without its body.
+fn message(status: StatusCode, headers: &HeaderMap, length: Option<u64>) -> Result<OutgoingResponse, Error> {
+    let fields = headers_to(headers, length, types::Fields::from_list)
+        .map_err(|error| Error::msg(format!("headers of the response: {error:?}")))?;
+    let message = OutgoingResponse::new(fields);
+    if status != StatusCode::OK && message.set_status_code(status.as_u16()).is_err() {
+        return Err(Error::msg(format!("the host refuses status {status}")));
+    }
+    Ok(message)
+}
+
+/// Sends a body; `start` sends the head.
+///
+/// A short body that is all here is written and finished first, so that the host gets the whole
+/// message at once and can send it so.
+fn deliver(open: Result<OutgoingBody, ()>, body: Body, start: impl FnOnce()) -> Result<(), Error> {
+    let Some(mut open) = open.ok().and_then(Outgoing::new) else {
+        start();
+        return Err(Error::msg("the host gives no body to write to"));
+    };
+    let Body { inner, trailers } = body;
+    match inner {
+        Inner::Empty => {
+            start();
+            open.finish(trailers.as_ref())
+        }
+        Inner::Full(bytes) => deliver_full(open, &bytes, trailers.as_ref(), start),
+        Inner::Incoming(mut incoming) => {
+            start();
+            let passed = incoming.pass_on(&mut open)?;
+            open.finish(trailers.or(passed).as_ref())
+        }
+        Inner::Producer(write) => {
+            start();
+            let (open, written) = BodyWriter::run(open, write)?;
+            open.finish(written.or(trailers).as_ref())
+        }
+    }
+}
+
+fn deliver_full(
+    mut open: Outgoing,
+    bytes: &Bytes,
+    trailers: Option<&HeaderMap>,
+    start: impl FnOnce(),
+) -> Result<(), Error> {
+    if open.write_at_once(bytes) {
+        let finished = open.finish(trailers);
+        start();
+        finished
+    } else {
+        start();
+        open.write_all(bytes)?;
+        open.finish(trailers)
+    }
+}
+
+/// Sends a request and waits for the head of its response.
+pub(crate) fn fetch(request: Request, options: &FetchOptions) -> Result<Response, FetchError> {
+    let request = request.into_http();
+    let (parts, body) = request.into_parts();
+    let message = outgoing(&parts, body.len().filter(|length| *length > 0))?;
+    let options = bridge::options_to(options);
+    let has_body = !matches!(body.inner, Inner::Empty) || body.trailers.is_some();
+    let open = has_body.then(|| message.body());
+    let mut coming = None;
+    let start = || coming = Some(outgoing_handler::handle(message, options));
+    let sent = match open {
+        Some(open) => deliver(open, body, start),
+        None => {
+            start();
+            Ok(())
+        }
+    };
+    let coming = match coming {
+        Some(Ok(coming)) => coming,
+        Some(Err(code)) => return Err(bridge::fetch_error(code)),
+        None => return Err(FetchError::Broken("the request was not started".to_owned())),
+    };
+    // Where sending broke, the other side may have answered early; its answer says more.
+    match (wait(&coming), sent) {
+        (Ok(response), _) => Ok(arrived(&response)),
+        (Err(FetchError::Broken(_)), Err(error)) => Err(FetchError::Broken(error.to_string())),
+        (Err(error), _) => Err(error),
+    }
+}
+
+/// A request without its body.
+fn outgoing(parts: &http::request::Parts, length: Option<u64>) -> Result<OutgoingRequest, FetchError> {
+    let invalid = |what: &str| FetchError::Invalid(format!("the host refuses its {what}"));
+    let mut headers = parts.headers.clone();
+    // Where it goes is in the target; hosts refuse the header.
+    headers.remove(http::header::HOST);
+    let fields = headers_to(&headers, length, types::Fields::from_list).map_err(|_| invalid("headers"))?;
+    let message = OutgoingRequest::new(fields);
+    let scheme = bridge::scheme_to(&parts.uri)?;
+    let authority = parts.uri.authority().map(http::uri::Authority::as_str);
+    let target = parts.uri.path_and_query().map(http::uri::PathAndQuery::as_str);
+    message.set_method(&bridge::method_to(&parts.method)).map_err(|()| invalid("method"))?;
+    message.set_scheme(Some(&scheme)).map_err(|()| invalid("scheme"))?;
+    message.set_authority(authority).map_err(|()| invalid("authority"))?;
+    message.set_path_with_query(target).map_err(|()| invalid("path"))?;
+    Ok(message)
+}
+
+/// Waits for the head of a response.
+fn wait(coming: &types::FutureIncomingResponse) -> Result<types::IncomingResponse, FetchError> {
+    loop {
+        match coming.get() {
+            None => coming.subscribe().block(),
+            Some(Ok(Ok(response))) => return Ok(response),
+            Some(Ok(Err(code))) => return Err(bridge::fetch_error(code)),
+            Some(Err(())) => return Err(FetchError::Broken("the response was taken before".to_owned())),
+        }
+    }
+}
+
+fn arrived(response: &types::IncomingResponse) -> Response {
+    let status = StatusCode::from_u16(response.status()).unwrap_or(StatusCode::BAD_GATEWAY);
+    let headers = headers_from(response.headers().entries());
+    let body = response.consume().map(Incoming::open).unwrap_or_default();
+    Response::from_parts(status, headers, body)
+}
+
+pub(crate) fn config_get(key: &str) -> Result<Option<String>, String> {
+    store::get(key).map_err(config_error)
+}
+
+pub(crate) fn config_all() -> Result<Vec<(String, String)>, String> {
+    store::get_all().map_err(config_error)
+}
+
+fn config_error(error: store::Error) -> String {
+    match error {
+        store::Error::Upstream(why) | store::Error::Io(why) => why,
+    }
+}
+
+pub(crate) fn log(level: Level, message: &str) {
+    let level = match level {
+        Level::Trace => logging::Level::Trace,
+        Level::Debug => logging::Level::Debug,
+        Level::Info => logging::Level::Info,
+        Level::Warn => logging::Level::Warn,
+        Level::Error => logging::Level::Error,
+    };
+    logging::log(level, "", message);
+}
+
+/// Through stderr and not `wasi:logging`: every gene can fail, and a gene that does not log shall
+/// not import it.
+pub(crate) fn error_line(line: &str) {
+    eprintln!("error: {line}");
+}
+
+pub(crate) fn me() -> Identity {
+    let me = identity::me();
+    Identity::new((me.id, me.mother, me.generation), (me.gene, me.gene_version, me.organism))
+}
+
+#[allow(clippy::exit, reason = "for hosts that come back from the call")]
+pub(crate) fn exit(status: u8) -> ! {
+    cli_exit::exit_with_code(status);
+    std::process::exit(status.into())
+}
