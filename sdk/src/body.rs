@@ -53,6 +53,8 @@ pub(crate) enum Inner {
     Full(Bytes),
     /// Still arriving.
     Incoming(Box<dyn Arriving>),
+    /// Arrived to its end; what may follow it was not asked for yet.
+    Ended(Box<dyn Arriving>),
     /// Written by a closure when the time comes.
     Producer(Producer),
 }
@@ -150,10 +152,14 @@ impl Body {
     /// As [`Body::chunk`].
     pub fn trailers(&mut self) -> io::Result<Option<HeaderMap>> {
         while self.chunk()?.is_some() {}
+        if let Inner::Ended(mut incoming) = std::mem::take(&mut self.inner) {
+            self.trailers = incoming.trailers()?.or(self.trailers.take());
+        }
         Ok(self.trailers.take())
     }
 
-    /// Sends these trailers after the body. For a streamed body, see also [`BodyWriter::trailers`].
+    /// Sends these trailers after the body, and names them in the head. For trailers that are known
+    /// only at the end, see [`BodyWriter::trailers`].
     #[must_use]
     pub fn with_trailers(mut self, trailers: HeaderMap) -> Self {
         self.trailers = Some(trailers);
@@ -164,7 +170,7 @@ impl Body {
     #[must_use]
     pub fn len(&self) -> Option<u64> {
         match &self.inner {
-            Inner::Empty => Some(0),
+            Inner::Empty | Inner::Ended(_) => Some(0),
             Inner::Full(bytes) => Some(bytes.len() as u64),
             Inner::Incoming(_) | Inner::Producer(_) => None,
         }
@@ -180,7 +186,7 @@ impl Body {
     fn piece(&mut self, most: usize) -> io::Result<Option<Bytes>> {
         self.collect()?;
         match &mut self.inner {
-            Inner::Empty | Inner::Producer(_) => Ok(None),
+            Inner::Empty | Inner::Ended(_) | Inner::Producer(_) => Ok(None),
             Inner::Full(bytes) => {
                 let piece = bytes.split_to(bytes.len().min(most));
                 if bytes.is_empty() {
@@ -190,9 +196,10 @@ impl Body {
             }
             Inner::Incoming(incoming) => {
                 let piece = incoming.read(most)?;
-                if piece.is_none() {
-                    self.trailers = incoming.trailers()?.or(self.trailers.take());
-                    self.inner = Inner::Empty;
+                if piece.is_none()
+                    && let Inner::Incoming(incoming) = std::mem::take(&mut self.inner)
+                {
+                    self.inner = Inner::Ended(incoming);
                 }
                 Ok(piece)
             }
@@ -270,7 +277,7 @@ impl Iterator for Chunks<'_> {
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.inner {
-            Inner::Empty => f.write_str("Body(empty)"),
+            Inner::Empty | Inner::Ended(_) => f.write_str("Body(empty)"),
             Inner::Full(bytes) => write!(f, "Body({} bytes)", bytes.len()),
             Inner::Incoming(_) => f.write_str("Body(arriving)"),
             Inner::Producer(_) => f.write_str("Body(streamed)"),

@@ -40,6 +40,8 @@ impl BodyWriter {
     }
 
     /// Sends these trailers after the body, in place of any set before.
+    ///
+    /// Over HTTP/1.1 a client gets only those that the response's header `trailer` names.
     pub fn trailers(&mut self, trailers: HeaderMap) {
         self.trailers = Some(trailers);
     }

@@ -62,6 +62,14 @@ impl CellBody {
         }
     }
 
+    /// Why the body is broken already, before anything of it was sent.
+    pub(crate) fn take_error(&mut self) -> Option<BodyError> {
+        match &mut self.source {
+            Source::Broken(error) => error.take(),
+            Source::Open { .. } | Source::Whole => None,
+        }
+    }
+
     /// Keeps the driver for as long as frames may come.
     pub(crate) fn keep(mut self, call: Driver) -> Self {
         if let Source::Open { driver, .. } = &mut self.source {
@@ -113,11 +121,12 @@ impl Body for CellBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        if !matches!(self.source, Source::Whole) {
+        let frames = || self.first.iter().chain(&self.more);
+        // A known length would make HTTP/1 drop the trailers.
+        if !matches!(self.source, Source::Whole) || frames().any(Frame::is_trailers) {
             return SizeHint::default();
         }
-        let frames = self.first.iter().chain(&self.more);
-        SizeHint::with_exact(frames.filter_map(Frame::data_ref).map(|data| data.len() as u64).sum())
+        SizeHint::with_exact(frames().filter_map(Frame::data_ref).map(|data| data.len() as u64).sum())
     }
 }
 

@@ -100,7 +100,7 @@ impl Driver {
         self.progress();
         let (parts, body) = response.into_parts();
         let (tissue, started) = (self.tissue.clone(), self.started);
-        let body = self.begin_body(body, reading).await;
+        let body = self.begin_body(body, reading).await?;
         tissue.answered(started);
         Ok(Response::from_parts(parts, body))
     }
@@ -134,14 +134,18 @@ impl Driver {
     }
 
     /// Whole if the guest has nothing more to say, else a stream that drives the guest.
-    async fn begin_body(mut self, body: WasiBody, reading: Option<oneshot::Sender<()>>) -> CellBody {
+    async fn begin_body(mut self, body: WasiBody, reading: Option<oneshot::Sender<()>>) -> Result<CellBody, CallError> {
         let mut body = CellBody::new(body, reading);
         poll_fn(|context| {
             body.gather(context, &mut self);
             Poll::Ready(())
         })
         .await;
-        body.keep(self)
+        // Nothing has been sent yet, so a broken body becomes a clear answer.
+        match body.take_error() {
+            Some(error) => Err(self.failure().unwrap_or_else(|| CallError::Guest(error.to_string()))),
+            None => Ok(body.keep(self)),
+        }
     }
 
     /// Drives the guest. Ready once it ended.

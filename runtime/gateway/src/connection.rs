@@ -12,7 +12,6 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -95,9 +94,9 @@ async fn serve_http1(link: &Arc<Link>, wire: Wire<TcpStream>, first_request: Ins
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
-        // hyper starts this one when it begins to wait for a head, so for all but the first it
-        // is the idle deadline; the head's own deadline starts with its first byte, see `Watch`.
-        .header_read_timeout(limits.idle)
+        // `Watch` has the deadlines of heads and of idle connections: hyper's would make, arm and
+        // free a timer for every request (700 instructions), and knows one deadline for both.
+        .header_read_timeout(None)
         .max_buf_size(limits.head_bytes)
         // Short responses are cheaper copied into one buffer than gathered (measured).
         .writev(false);
@@ -154,7 +153,6 @@ impl End {
             End::Late(Deadline::FirstRequest) => counters.first_request_late.one(),
             End::Late(Deadline::Head) => counters.head_late.one(),
             End::Late(Deadline::Idle) => counters.idle_closed.one(),
-            End::Failed(error) if error.is_timeout() => counters.idle_closed.one(),
             End::Failed(error) if error.is_parse_too_large() => counters.head_too_large.one(),
             End::Failed(error) if error.is_parse() => counters.malformed.one(),
             // The client went away in the middle, or a body failed: counted with its request.
@@ -171,72 +169,81 @@ enum Deadline {
     Idle,
 }
 
-/// The deadlines of one connection: at most one alarm, and none while a request is open.
+/// The idle deadline is looked at this often in its time, so it passes after at most a quarter
+/// more; in return no timer is touched by a request.
+const IDLE_TICKS: u32 = 4;
+/// Bytes that an idle client may take between two looks: answers to PING and the like.
+const IDLE_BYTES: u64 = 1 << 10;
+
+/// The deadlines of one connection, with one alarm.
 struct Watch<'l> {
     link: &'l Link,
     protocol: Protocol,
     first_request: Instant,
     armed: Option<Deadline>,
-    alarm: Option<Pin<Box<Sleep>>>,
-    /// What the client had done when the idle alarm was armed.
-    progress: u64,
+    alarm: Pin<Box<Sleep>>,
+    /// Requests and bytes taken at the last look.
+    before: (u64, u64),
+    /// Looks in a row that saw nothing happen.
+    quiet: u32,
 }
 
 impl<'l> Watch<'l> {
     fn new(link: &'l Link, protocol: Protocol, first_request: Instant) -> Self {
-        Watch { link, protocol, first_request, armed: None, alarm: None, progress: 0 }
+        let alarm = Box::pin(tokio::time::sleep_until(first_request));
+        Watch { link, protocol, first_request, armed: None, alarm, before: (0, 0), quiet: 0 }
     }
 
-    /// Which deadline runs now. The usual case (a request is open, or an HTTP/1 connection is
-    /// between two) costs three relaxed loads and no clock.
-    fn wanted(&self) -> Option<Deadline> {
+    /// Which deadline runs now.
+    fn wanted(&self) -> Deadline {
         let pulse = &self.link.pulse;
-        match self.protocol {
-            _ if !pulse.has_served() => Some(Deadline::FirstRequest),
-            _ if pulse.is_busy() => None,
-            Protocol::Http1 if pulse.is_in_head() => Some(Deadline::Head),
-            // hyper's own timer, see `serve_http1`.
-            Protocol::Http1 => None,
-            Protocol::Http2 => Some(Deadline::Idle),
-        }
-    }
-
-    fn due(&self, deadline: Deadline) -> Instant {
-        let limits = self.link.gateway.limits();
-        let from_now = |time: Duration| Instant::now() + time;
-        match deadline {
-            Deadline::FirstRequest => self.first_request,
-            Deadline::Head => from_now(limits.head),
-            Deadline::Idle => from_now(limits.idle),
+        if !pulse.has_served() {
+            Deadline::FirstRequest
+        } else if self.protocol == Protocol::Http1 && pulse.is_in_head() {
+            // With HTTP/2 bytes between requests are frames of many kinds; its heads are bounded
+            // by hyper, and what they may wait by the idle deadline.
+            Deadline::Head
+        } else {
+            Deadline::Idle
         }
     }
 
     fn arm(&mut self, deadline: Deadline) {
-        let due = self.due(deadline);
+        let limits = self.link.gateway.limits();
+        let due = match deadline {
+            Deadline::FirstRequest => self.first_request,
+            Deadline::Head => Instant::now() + limits.head,
+            Deadline::Idle => Instant::now() + limits.idle / IDLE_TICKS,
+        };
         self.armed = Some(deadline);
-        self.progress = self.link.pulse.progress();
-        match &mut self.alarm {
-            Some(alarm) => alarm.as_mut().reset(due),
-            None => self.alarm = Some(Box::pin(tokio::time::sleep_until(due))),
-        }
+        self.alarm.as_mut().reset(due);
     }
 
-    /// Ready when a deadline passed.
+    /// Whether anything happened since the last look.
+    fn has_moved(&mut self) -> bool {
+        let pulse = &self.link.pulse;
+        let now = pulse.progress();
+        let before = std::mem::replace(&mut self.before, now);
+        pulse.is_busy() || now.0 != before.0 || now.1.wrapping_sub(before.1) > IDLE_BYTES
+    }
+
+    /// Ready when a deadline passed. The usual case costs four relaxed loads and no clock.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Deadline> {
-        let Some(deadline) = self.wanted() else {
-            self.armed = None;
+        let wanted = self.wanted();
+        if self.armed == Some(wanted) && !self.alarm.is_elapsed() {
+            // The alarm knows this task since it was armed.
             return Poll::Pending;
-        };
-        if self.armed != Some(deadline) {
-            self.arm(deadline);
         }
-        while let Some(alarm) = &mut self.alarm {
-            std::task::ready!(alarm.as_mut().poll(cx));
-            // Without an open request bytes may still flow: the rest of buffered responses.
-            if deadline != Deadline::Idle || self.link.pulse.progress() == self.progress {
-                return Poll::Ready(deadline);
+        if self.armed != Some(wanted) {
+            self.quiet = 0;
+            self.arm(wanted);
+        }
+        while self.alarm.as_mut().poll(cx).is_ready() {
+            self.quiet = if self.has_moved() { 0 } else { self.quiet.saturating_add(1) };
+            if wanted != Deadline::Idle || self.quiet >= IDLE_TICKS {
+                return Poll::Ready(wanted);
             }
-            self.arm(deadline);
+            self.arm(wanted);
         }
         Poll::Pending
     }

@@ -3,7 +3,7 @@
 //! The path of a request, in the order of the code: `Listener::accept` (a permit first, never
 //! an error), `Connection::serve` (hyper under deadlines), `Admission::admit` (strictness and an
 //! id), `Routes::resolve` (host and path to a mount), then the engine's `Tissue::serve`, then
-//! [`respond`](fn@respond::respond). What is not answered by a gene is a [`Refusal`], mapped to
+//! `gateway::respond`. What is not answered by a gene is a [`Refusal`], mapped to
 //! status, code and text in one table.
 //!
 //! Never decides about growth, never sees a guest's types, never waits for the governor. All

@@ -57,9 +57,9 @@ impl Pulse {
         self.head_begun.load(Relaxed)
     }
 
-    /// Changes whenever the client took something or asked for something.
-    pub(crate) fn progress(&self) -> u64 {
-        self.taken.load(Relaxed).wrapping_add(self.requests.load(Relaxed))
+    /// Requests so far, and bytes that the client took so far.
+    pub(crate) fn progress(&self) -> (u64, u64) {
+        (self.requests.load(Relaxed), self.taken.load(Relaxed))
     }
 
     /// A request was refused with its body unread: closing must wait a little for the client

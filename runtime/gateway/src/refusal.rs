@@ -265,9 +265,10 @@ impl Form {
     /// browsers and `*/*` included.
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Self {
-        let Some(accept) = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()) else {
+        let Some(accept) = headers.get(header::ACCEPT).filter(|value| *value != "*/*") else {
             return Form::Text;
         };
+        let accept = accept.to_str().unwrap_or_default();
         for range in accept.split(',') {
             let kind = range.split(';').next().unwrap_or_default().trim();
             if kind.eq_ignore_ascii_case("application/json") || kind.ends_with("+json") {

@@ -117,21 +117,21 @@ impl<F: Future> Future for Watched<F> {
 mod tests {
     use super::*;
 
-    const STALL: Duration = Duration::from_secs(30);
+    const STALL: Duration = Duration::from_millis(150);
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_stream_that_the_client_blocks_ends_and_one_that_waits_for_its_gene_does_not() {
         let started = Instant::now();
         assert_eq!(Watched::new(std::future::pending::<()>(), STALL).await, None);
-        assert_eq!(started.elapsed().as_secs(), 30);
+        assert!(started.elapsed() >= STALL);
 
-        let slow = noting(tokio::time::sleep(Duration::from_secs(300)));
+        let slow = noting(tokio::time::sleep(Duration::from_millis(400)));
         assert_eq!(Watched::new(slow, STALL).await, Some(()));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn every_byte_that_moves_gives_the_client_the_full_time_again() {
-        let mut ticks = tokio::time::interval(Duration::from_secs(20));
+        let mut ticks = tokio::time::interval(Duration::from_millis(100));
         let mut left = 5;
         let client = std::future::poll_fn(move |cx| {
             while ticks.poll_tick(cx).is_ready() {

@@ -195,7 +195,7 @@ mod tests {
 
     fn wire(buffer: usize) -> (Wire<tokio::io::DuplexStream>, tokio::io::DuplexStream) {
         let (near, far) = tokio::io::duplex(buffer);
-        (Wire::new(near, Arc::default(), Duration::from_secs(30)), far)
+        (Wire::new(near, Arc::default(), Duration::from_millis(150)), far)
     }
 
     #[tokio::test]
@@ -230,36 +230,36 @@ mod tests {
         assert_eq!(wire.detect().await.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_client_that_reads_nothing_is_cut_off_and_one_that_reads_slowly_is_not() {
         let (mut wire, mut far) = wire(16);
         let started = Instant::now();
         let slow = tokio::spawn(async move {
             let mut seen = [0; 16];
             for _ in 0..4 {
-                tokio::time::sleep(Duration::from_secs(20)).await;
+                tokio::time::sleep(Duration::from_millis(100)).await;
                 far.read_exact(&mut seen).await.unwrap();
             }
             far
         });
         wire.write_all(&[0; 64]).await.unwrap();
-        assert!(started.elapsed() >= Duration::from_secs(59));
+        assert!(started.elapsed() >= Duration::from_millis(290));
         let _far = slow.await.unwrap();
         wire.write_all(&[0; 16]).await.unwrap();
         let started = Instant::now();
         let error = wire.write_all(&[0; 16]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert_eq!(started.elapsed().as_secs(), 30);
+        assert!(started.elapsed() >= Duration::from_millis(150));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn closing_lingers_only_when_asked_and_only_for_so_long() {
         let (mut wire, _far) = wire(16);
         let started = Instant::now();
         wire.shutdown().await.unwrap();
-        assert_eq!(started.elapsed().as_secs(), 0);
+        assert!(started.elapsed() < LINGER_TIME / 2);
         wire.pulse.ask_to_linger();
         wire.shutdown().await.unwrap();
-        assert_eq!(started.elapsed(), LINGER_TIME + Duration::from_millis(0));
+        assert!(started.elapsed() >= LINGER_TIME);
     }
 }

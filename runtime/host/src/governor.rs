@@ -183,7 +183,12 @@ impl Governor {
                 "ready {} busy {} peak {} bounds {}..{}",
                 sample.ready, sample.busy, sample.busy_peak, sample.min, sample.max
             );
-            self.events.record(Happening::Balanced { gene: gene.to_string(), prepared: prepare, retired: retire, cause });
+            self.events.record(Happening::Balanced {
+                gene: gene.to_string(),
+                prepared: prepare,
+                retired: retire,
+                cause,
+            });
         }
     }
 }
@@ -216,11 +221,7 @@ mod tests {
 
     fn fake(min: u32, one_use: bool) -> Arc<Fake> {
         let sample = Sample { ready: 0, busy: 0, busy_peak: 0, min, max: 8, one_use, active: false };
-        Arc::new(Fake {
-            gene: "front".parse().unwrap(),
-            sample: Mutex::new(sample),
-            asked: Mutex::default(),
-        })
+        Arc::new(Fake { gene: "front".parse().unwrap(), sample: Mutex::new(sample), asked: Mutex::default() })
     }
 
     fn governor(tissue: &Arc<Fake>) -> (Governor, Ear, Arc<EventLog>) {

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod access;
 pub mod bench;
 pub mod cli;
 pub mod codes;

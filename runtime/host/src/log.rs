@@ -289,8 +289,9 @@ fn clean(text: &str) -> Clean {
             '\t' => clean.push('\t'),
             // C0, DEL and C1: C1 includes the one-byte forms of escape sequences. The rest are
             // the marks that turn the direction of text around.
-            '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{202a}'..='\u{202e}'
-            | '\u{2066}'..='\u{2069}' => clean.extend(character.escape_default()),
+            '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                clean.extend(character.escape_default())
+            }
             plain => clean.push(plain),
         }
     }

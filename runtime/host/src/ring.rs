@@ -37,17 +37,14 @@ impl<T: Clone> Ring<T> {
 
     /// Adds what `make` gives for the next number, and tells followers. Returns the number.
     pub fn push_with(&self, make: impl FnOnce(u64) -> T) -> u64 {
-        let number = {
-            let mut entries = self.lock();
-            let number = self.newest.borrow().saturating_add(1);
-            if entries.len() >= self.capacity {
-                entries.pop_front();
-            }
-            entries.push_back(make(number));
-            // Inside the lock, so that numbers and entries never disagree.
-            self.newest.send_replace(number);
-            number
-        };
+        let mut entries = self.lock();
+        let number = self.newest.borrow().saturating_add(1);
+        if entries.len() >= self.capacity {
+            entries.pop_front();
+        }
+        entries.push_back(make(number));
+        // Inside the lock, so that numbers and entries never disagree.
+        self.newest.send_replace(number);
         number
     }
 
@@ -63,8 +60,7 @@ impl<T: Clone> Ring<T> {
         let oldest = newest.saturating_sub(entries.len() as u64).saturating_add(1);
         let first = seen.saturating_add(1).max(oldest);
         let skip = usize::try_from(first - oldest).unwrap_or(usize::MAX);
-        let found: Vec<_> =
-            (first..).zip(entries.iter().skip(skip).take(limit).cloned()).collect();
+        let found: Vec<_> = (first..).zip(entries.iter().skip(skip).take(limit).cloned()).collect();
         let last = found.last().map_or(seen.min(newest), |(number, _)| *number);
         let missed = if found.is_empty() { 0 } else { first - seen.saturating_add(1).min(first) };
         Page { entries: found, missed, last }

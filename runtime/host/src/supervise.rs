@@ -14,7 +14,7 @@ use std::time::Duration;
 use cyte_dna::{Digest, Manifest, SubKey};
 use cyte_engine::capability::http::Outbound;
 use cyte_engine::{Clock, Genome, GenomeConfig, Geometry, Lanes, TaskArguments, TaskEnd, Tissue};
-use cyte_gateway::{Claim, FrontLimits, Gateway, Listener, Mount, RouteConflict, Routes};
+use cyte_gateway::{AccessLog, Claim, FrontLimits, Gateway, Listener, Mount, RouteConflict, Routes};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{mpsc, watch};
 
@@ -118,7 +118,22 @@ impl Body {
             events.record(gene.happening());
         }
         let digest = admitted.dna.digest();
-        Ok(Self { state, manifest, digest, grown, machine, plan, genome, events, logs, secrets, clock, ear, inbox, threads })
+        Ok(Self {
+            state,
+            manifest,
+            digest,
+            grown,
+            machine,
+            plan,
+            genome,
+            events,
+            logs,
+            secrets,
+            clock,
+            ear,
+            inbox,
+            threads,
+        })
     }
 
     /// Runs one task gene to its end with this process's standard streams.
@@ -134,6 +149,22 @@ impl Body {
     /// The threads that accept, govern and answer the control socket.
     pub fn membrane(&self) -> &Handle {
         self.threads.membrane()
+    }
+}
+
+/// What is in front of a body.
+pub struct Front {
+    /// Where the gateway listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// XDG_RUNTIME_DIR, where it is set: the control socket goes there.
+    pub runtime: Option<PathBuf>,
+    /// Who hears of every request.
+    pub access: Option<Arc<dyn AccessLog>>,
+}
+
+impl std::fmt::Debug for Front {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Front").field("listen", &self.listen).finish_non_exhaustive()
     }
 }
 
@@ -155,19 +186,18 @@ impl std::fmt::Debug for Host {
 }
 
 impl Host {
-    /// Puts a gateway in front of `body`, listening at `listen`, and the control socket beside it
-    /// (in `runtime`, XDG_RUNTIME_DIR, where that is set). The first request is answered when this
-    /// comes back.
+    /// Puts a gateway in front of `body` and the control socket beside it. The first request is
+    /// answered when this comes back.
     ///
     /// # Errors
     /// [`Code::Listen`] for the address, [`Code::Machine`] for the control socket.
-    pub fn serve(body: Body, listen: SocketAddr, runtime: Option<PathBuf>) -> Result<Self, CliError> {
+    pub fn serve(body: Body, front: Front) -> Result<Self, CliError> {
         let Body { mut state, events, threads, genome, grown, ear, inbox, clock, .. } = body;
         let tissues: Vec<Arc<Tissue>> = grown.iter().filter_map(|gene| gene.tissue.clone()).collect();
-        let gateway = gateway(&body.machine, &tissues)?;
-        let listener = bind(&threads, listen, &gateway)?;
-        let address = listener.local_addr().map_err(|error| listen_error(listen, &error))?;
-        let (place, control) = open_control(&threads, &mut state, runtime)?;
+        let gateway = gateway(&body.machine, &tissues, front.access)?;
+        let listener = bind(&threads, front.listen, &gateway)?;
+        let address = listener.local_addr().map_err(|error| listen_error(front.listen, &error))?;
+        let (place, control) = open_control(&threads, &mut state, front.runtime)?;
         let view = Arc::new(View {
             state,
             manifest: body.manifest,
@@ -247,10 +277,12 @@ impl Threads {
         let membrane = build(Builder::new_multi_thread().worker_threads(1).thread_name("membrane"))?;
         let cytoplasm = build(Builder::new_multi_thread().worker_threads(cores).thread_name("cytoplasm"))?;
         let slow = build(
-            Builder::new_multi_thread().worker_threads(cores).thread_name("slow-lane").on_thread_start(|| {
-                // On Linux this is one thread's own; without it the lane is only less fair.
-                let _ = rustix::process::nice(SLOW_NICENESS);
-            }),
+            Builder::new_multi_thread().worker_threads(cores).thread_name("slow-lane").on_thread_start(
+                || {
+                    // On Linux this is one thread's own; without it the lane is only less fair.
+                    let _ = rustix::process::nice(SLOW_NICENESS);
+                },
+            ),
         )?;
         Ok(Self { membrane, cytoplasm, slow })
     }
@@ -271,12 +303,7 @@ impl Threads {
     }
 }
 
-fn genome(
-    state: &StateFolder,
-    plan: Plan,
-    threads: &Threads,
-    clock: Clock,
-) -> Result<Arc<Genome>, CliError> {
+fn genome(state: &StateFolder, plan: Plan, threads: &Threads, clock: Clock) -> Result<Arc<Genome>, CliError> {
     let program = std::env::current_exe()
         .map_err(|error| machine_error("cannot find this program, which compiles genes as well", &error))?;
     let config = GenomeConfig {
@@ -300,15 +327,15 @@ fn client(secrets: &Arc<Secrets>, extra_roots: Vec<u8>, on: &Handle) -> Result<A
     let secrets = secrets.clone();
     let config = OutboundConfig { extra_roots, ..OutboundConfig::default() };
     let client = outbound::Client::new(config, Arc::new(move |_gene, name| secrets.get(name)), on.clone());
-    let client = client.map_err(|error| {
-        CliError::new(Code::Machine, "cannot make outbound requests", error.to_string())
-    })?;
+    let client = client
+        .map_err(|error| CliError::new(Code::Machine, "cannot make outbound requests", error.to_string()))?;
     Ok(Arc::new(client))
 }
 
 /// Two genes on one route are told apart before anything is compiled.
 fn check_routes(manifest: &Manifest) -> Result<(), CliError> {
-    let claim = |gene: &cyte_dna::Gene| Claim { gene: gene.name.clone(), routes: gene.routes.clone(), mount: () };
+    let claim =
+        |gene: &cyte_dna::Gene| Claim { gene: gene.name.clone(), routes: gene.routes.clone(), mount: () };
     Routes::build(manifest.genes.iter().map(claim).collect()).map(drop).map_err(|error| conflict(&error))
 }
 
@@ -318,12 +345,16 @@ fn conflict(error: &RouteConflict) -> CliError {
         .help("give one of them another `route` in dna.toml")
 }
 
-fn gateway(machine: &Machine, tissues: &[Arc<Tissue>]) -> Result<Arc<Gateway>, CliError> {
+fn gateway(
+    machine: &Machine,
+    tissues: &[Arc<Tissue>],
+    access: Option<Arc<dyn AccessLog>>,
+) -> Result<Arc<Gateway>, CliError> {
     let mut seed = [0_u8; 8];
     getrandom::fill(&mut seed)
         .map_err(|error| CliError::new(Code::Machine, "cannot draw random bytes", error.to_string()))?;
     let limits = FrontLimits::default().within_descriptors(machine.descriptors);
-    let gateway = Gateway::new(limits, u64::from_le_bytes(seed), None);
+    let gateway = Gateway::new(limits, u64::from_le_bytes(seed), access);
     let claims = tissues.iter().cloned().map(Mount::claim).collect();
     gateway.mount(Routes::build(claims).map_err(|error| conflict(&error))?);
     Ok(gateway)
@@ -343,8 +374,11 @@ fn listen_error(address: SocketAddr, error: &io::Error) -> CliError {
         io::ErrorKind::PermissionDenied => "this user may not listen there".to_owned(),
         _ => error.to_string(),
     };
-    CliError::new(Code::Listen, format!("cannot listen on {address}"), why)
-        .help(format!("--listen {}:0 takes a free port", address.ip()))
+    let made = CliError::new(Code::Listen, format!("cannot listen on {address}"), why);
+    match address.port() {
+        0 => made.help("--listen 127.0.0.1:0 takes a free port of this machine alone"),
+        _ => made.help(format!("--listen {}:0 takes a free port", address.ip())),
+    }
 }
 
 fn open_control(
@@ -361,9 +395,8 @@ fn open_control(
 }
 
 fn open_log(state: &StateFolder, name: &str) -> Result<RotatedFile, CliError> {
-    RotatedFile::open(state.logs()?, name).map_err(|error| {
-        CliError::new(Code::State, format!("cannot write `{name}`"), error.to_string())
-    })
+    RotatedFile::open(state.logs()?, name)
+        .map_err(|error| CliError::new(Code::State, format!("cannot write `{name}`"), error.to_string()))
 }
 
 fn record_start(events: &EventLog, admitted: &Admitted) {

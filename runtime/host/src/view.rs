@@ -1,12 +1,14 @@
 //! What the control API shows of a running host: snapshots as JSON, and the few writes it allows.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use cyte_dna::{Digest, Gene, Manifest, limits};
 use cyte_engine::{CellSnapshot, Clock, Genome};
 use cyte_gateway::Gateway;
 use cyte_store::AuditEntry;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::control::HostView;
@@ -37,6 +39,21 @@ pub struct View {
     pub(crate) address: SocketAddr,
 }
 
+/// Where a host listens and what lives there, on one line; `event` and `url` come first, for those
+/// who read with no more than a pattern.
+#[derive(Debug, Clone, Serialize)]
+pub struct Listening {
+    v: u32,
+    event: &'static str,
+    url: String,
+    pid: u32,
+    organism: String,
+    version: u64,
+    digest: Digest,
+    state: PathBuf,
+    genes: Vec<Value>,
+}
+
 impl std::fmt::Debug for View {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("View").field("state", &self.state.path()).finish_non_exhaustive()
@@ -44,19 +61,19 @@ impl std::fmt::Debug for View {
 }
 
 impl View {
-    /// The line that says where the host listens: `event` and `url` first of all.
-    pub fn listening(&self) -> Value {
-        json!({
-            "v": 1,
-            "event": "listening",
-            "url": format!("http://{}", self.address),
-            "pid": std::process::id(),
-            "organism": self.manifest.organism.as_str(),
-            "version": self.manifest.version,
-            "digest": self.digest.to_string(),
-            "state": self.state.path(),
-            "genes": self.grown.iter().map(|grown| gene_facts(grown)).collect::<Vec<_>>(),
-        })
+    /// What `cyte run --output json` says first.
+    pub fn listening(&self) -> Listening {
+        Listening {
+            v: 1,
+            event: "listening",
+            url: format!("http://{}", self.address),
+            pid: std::process::id(),
+            organism: self.manifest.organism.to_string(),
+            version: self.manifest.version,
+            digest: self.digest,
+            state: self.state.path().to_owned(),
+            genes: self.grown.iter().map(gene_facts).collect(),
+        }
     }
 
     fn cells(&self) -> impl Iterator<Item = CellSnapshot> {
@@ -157,7 +174,7 @@ fn gene_facts(grown: &Grown) -> Value {
     let Gene { name, version, role, routes, component, .. } = &grown.gene;
     json!({
         "gene": name.as_str(),
-        "version": version,
+        "version": if version.is_empty() { Value::Null } else { version.as_str().into() },
         "role": role.as_str(),
         "world": grown.pre.inspection().shape.world(),
         "size": component.length,

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use cyte_dna::Known;
+use redb::backends::FileBackend;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use serde::{Deserialize, Serialize};
 
@@ -67,7 +68,9 @@ impl Head {
     /// database says.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let fresh = !path.exists();
-        let db = Database::builder().set_cache_size(CACHE_BYTES).create(path)?;
+        let file = options().open(path).map_err(|error| StoreError::Io(error.to_string()))?;
+        let backend = FileBackend::new(file)?;
+        let db = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backend)?;
         let head = Self { db };
         if fresh {
             head.make_tables()?;
@@ -116,12 +119,7 @@ impl Head {
     ///
     /// # Errors
     /// [`StoreError::TooLarge`] above [`SEALED_MAX`]; otherwise what the write says.
-    pub fn put_secret(
-        &self,
-        name: &str,
-        sealed: &Sealed,
-        audit: &AuditEntry,
-    ) -> Result<(), StoreError> {
+    pub fn put_secret(&self, name: &str, sealed: &Sealed, audit: &AuditEntry) -> Result<(), StoreError> {
         cap("a sealed secret", sealed.0.len(), SEALED_MAX)?;
         let write = self.db.begin_write()?;
         write.open_table(SECRETS)?.insert(name, sealed.0.as_slice())?;
@@ -188,6 +186,14 @@ impl Head {
         newest.reverse();
         Ok(newest)
     }
+}
+
+/// The user's alone, whatever the umask says.
+fn options() -> std::fs::OpenOptions {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut options = std::fs::OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    options
 }
 
 /// Appends to the audit trail inside `write` and forgets what is beyond [`AUDIT_KEPT`].
@@ -277,8 +283,7 @@ mod tests {
         assert_eq!(names, ["a", "b"]);
         assert!(head.remove_secret("a", &entry("a")).unwrap());
         assert!(!head.remove_secret("a", &entry("a")).unwrap());
-        let trail: Vec<_> =
-            head.audit_trail(10).unwrap().into_iter().map(|(n, e)| (n, e.subject)).collect();
+        let trail: Vec<_> = head.audit_trail(10).unwrap().into_iter().map(|(n, e)| (n, e.subject)).collect();
         assert_eq!(trail, [(0, "b".into()), (1, "a".into()), (2, "a".into())]);
     }
 

@@ -130,7 +130,7 @@ impl Body {
         Ok(self.trailers.take())
     }
 
-    /// Sends these trailers after the body. For a streamed body, see also [`BodyWriter::trailers`].
+    /// Sends these trailers after the body; as [`crate::Body::with_trailers`].
     #[must_use]
     pub fn with_trailers(mut self, trailers: HeaderMap) -> Self {
         self.trailers = Some(trailers);
@@ -240,7 +240,7 @@ impl BodyWriter {
         self.out.write_all(piece.into()).await
     }
 
-    /// Sends these trailers after the body, in place of any set before.
+    /// Sends these trailers after the body; as [`crate::BodyWriter::trailers`].
     pub fn trailers(&mut self, trailers: HeaderMap) {
         self.trailers = Some(trailers);
     }

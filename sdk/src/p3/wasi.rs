@@ -18,7 +18,7 @@ use crate::bindings::drone_p3::wasi::http0_3_0::{client, types};
 use crate::bindings::drone_p3::{wit_future, wit_stream};
 use crate::head::{Head, Source};
 use crate::sys::error_line;
-use crate::sys::fields::{headers_from, headers_to, uri_from};
+use crate::sys::fields::{announce, headers_from, headers_to, uri_from};
 use crate::{Error, FetchError, FetchOptions, message};
 
 crate::sys::bridge::conversions!();
@@ -42,8 +42,8 @@ pub async fn serve<D: Drone>(request: DroneRequest) -> Result<DroneResponse, Err
 
 /// Makes the response; its body follows after the handler returned.
 fn respond(response: Response) -> Result<DroneResponse, Error> {
-    let (status, headers, body) = response.into_parts();
-    let length = body.len().filter(|length| *length > 0);
+    let (status, mut headers, body) = response.into_parts();
+    let length = length_of(&mut headers, &body);
     let fields = headers_to(&headers, length, types::Fields::from_list)
         .map_err(|error| Error::msg(format!("headers of the response: {error:?}")))?;
     let (contents, ending) = deliver(body)?;
@@ -52,6 +52,12 @@ fn respond(response: Response) -> Result<DroneResponse, Error> {
         return Err(Error::msg(format!("the host refuses status {status}")));
     }
     Ok(message)
+}
+
+/// The length that the head is to name; none for no bytes, which need no mention.
+fn length_of(headers: &mut HeaderMap, body: &Body) -> Option<u64> {
+    let fits = announce(headers, body.trailers.as_ref());
+    body.len().filter(|length| fits && *length > 0)
 }
 
 /// The two ends of a body that the host reads; whatever is still to be written is written by a

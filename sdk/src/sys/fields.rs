@@ -54,6 +54,23 @@ pub(crate) fn headers_to<T>(
     make(few.get(..count).unwrap_or_default())
 }
 
+/// Names in the head the trailers that will follow, as HTTP/1.1 wants it, and says whether the head
+/// may still name a length: with trailers it may not.
+pub(crate) fn announce(headers: &mut HeaderMap, trailers: Option<&HeaderMap>) -> bool {
+    let Some(trailers) = trailers.filter(|trailers| !trailers.is_empty()) else {
+        return true;
+    };
+    if !headers.contains_key(http::header::TRAILER) {
+        let names: Vec<_> = trailers.keys().map(HeaderName::as_str).collect();
+        // Names are ASCII: what they make is a value.
+        if let Ok(names) = HeaderValue::from_str(&names.join(", ")) {
+            headers.insert(http::header::TRAILER, names);
+        }
+    }
+    headers.remove(http::header::CONTENT_LENGTH);
+    false
+}
+
 /// Writes a number without the machinery of formatting.
 fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
     let mut start = digits.len();
@@ -88,6 +105,21 @@ mod tests {
         }
         headers.insert("content-length", HeaderValue::from_static("3"));
         assert_eq!(all(&headers, Some(9)), [("content-length".to_owned(), b"3".to_vec())]);
+    }
+
+    #[test]
+    fn trailers_are_announced_and_end_the_length() {
+        let mut headers = HeaderMap::new();
+        headers.insert("content-length", HeaderValue::from_static("3"));
+        assert!(announce(&mut headers, None));
+        assert!(announce(&mut headers, Some(&HeaderMap::new())));
+        assert_eq!(headers.len(), 1);
+        let mut trailers = HeaderMap::new();
+        trailers.insert("a", HeaderValue::from_static("1"));
+        trailers.insert("b", HeaderValue::from_static("2"));
+        assert!(!announce(&mut headers, Some(&trailers)));
+        assert_eq!(headers.len(), 1);
+        assert_eq!(headers["trailer"], "a, b");
     }
 
     #[test]

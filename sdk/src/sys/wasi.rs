@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
 use super::bridge;
-use super::fields::{headers_from, headers_to};
+use super::fields::{announce, headers_from, headers_to};
 use super::streams::{Incoming, Outgoing};
 use crate::bindings::abilities::cyte::cell::identity;
 use crate::bindings::abilities::wasi::config::store;
@@ -47,8 +47,9 @@ pub fn run_task<T: Task>() -> Result<(), ()> {
 
 /// Sends a response. An error in here can no longer reach the client's status.
 fn respond(out: ResponseOutparam, response: Response) -> Result<(), Error> {
-    let (status, headers, body) = response.into_parts();
-    let message = match message(status, &headers, body.len().filter(|length| *length > 0)) {
+    let (status, mut headers, body) = response.into_parts();
+    let length = length_of(&mut headers, &body);
+    let message = match message(status, &headers, length) {
         Ok(message) => message,
         Err(error) => {
             ResponseOutparam::set(out, Err(types::ErrorCode::InternalError(None)));
@@ -61,6 +62,12 @@ fn respond(out: ResponseOutparam, response: Response) -> Result<(), Error> {
     }
     let open = message.body();
     deliver(open, body, || ResponseOutparam::set(out, Ok(message)))
+}
+
+/// The length that the head is to name; none for no bytes, which need no mention.
+fn length_of(headers: &mut HeaderMap, body: &Body) -> Option<u64> {
+    let fits = announce(headers, body.trailers.as_ref());
+    body.len().filter(|length| fits && *length > 0)
 }
 
 /// A response without its body.
@@ -90,7 +97,7 @@ fn deliver(open: Result<OutgoingBody, ()>, body: Body, start: impl FnOnce()) -> 
             open.finish(trailers.as_ref())
         }
         Inner::Full(bytes) => deliver_full(open, &bytes, trailers.as_ref(), start),
-        Inner::Incoming(mut incoming) => {
+        Inner::Incoming(mut incoming) | Inner::Ended(mut incoming) => {
             start();
             let passed = incoming.pass_on(&mut open)?;
             open.finish(trailers.or(passed).as_ref())
@@ -123,8 +130,11 @@ fn deliver_full(
 /// Sends a request and waits for the head of its response.
 pub(crate) fn fetch(request: Request, options: &FetchOptions) -> Result<Response, FetchError> {
     let request = request.into_http();
-    let (parts, body) = request.into_parts();
-    let message = outgoing(&parts, body.len().filter(|length| *length > 0))?;
+    let (mut parts, body) = request.into_parts();
+    // Where it goes is in the target; hosts refuse the header.
+    parts.headers.remove(http::header::HOST);
+    let length = length_of(&mut parts.headers, &body);
+    let message = outgoing(&parts, length)?;
     let options = bridge::options_to(options);
     let has_body = !matches!(body.inner, Inner::Empty) || body.trailers.is_some();
     let open = has_body.then(|| message.body());
@@ -153,10 +163,8 @@ pub(crate) fn fetch(request: Request, options: &FetchOptions) -> Result<Response
 /// A request without its body.
 fn outgoing(parts: &http::request::Parts, length: Option<u64>) -> Result<OutgoingRequest, FetchError> {
     let invalid = |what: &str| FetchError::Invalid(format!("the host refuses its {what}"));
-    let mut headers = parts.headers.clone();
-    // Where it goes is in the target; hosts refuse the header.
-    headers.remove(http::header::HOST);
-    let fields = headers_to(&headers, length, types::Fields::from_list).map_err(|_| invalid("headers"))?;
+    let fields =
+        headers_to(&parts.headers, length, types::Fields::from_list).map_err(|_| invalid("headers"))?;
     let message = OutgoingRequest::new(fields);
     let scheme = bridge::scheme_to(&parts.uri)?;
     let authority = parts.uri.authority().map(http::uri::Authority::as_str);

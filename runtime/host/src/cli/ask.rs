@@ -62,7 +62,12 @@ pub(super) fn held(which: &Which) -> Result<Held, CliError> {
 ///
 /// # Errors
 /// As [`Client::follow`], and when standard output cannot be written.
-pub(super) fn follow(client: &Client, path: &str, context: &Context, text: impl Fn(&Value) -> String) -> Done {
+pub(super) fn follow(
+    client: &Client,
+    path: &str,
+    context: &Context,
+    text: impl Fn(&Value) -> String,
+) -> Done {
     let mut failed = None;
     client.follow(path, |value| {
         let printed = if context.is_json() {

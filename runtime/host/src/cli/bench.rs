@@ -15,7 +15,9 @@ use crate::error::CliError;
 
 /// Measure this cyte against plain hyper and wasmtime serve, on this machine, now
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  cyte bench --reference tests/reference/target/release/reference\n  cyte bench kept fresh --rounds 3 --seconds 1")]
+#[command(
+    after_help = "Examples:\n  cyte bench --reference tests/reference/target/release/reference\n  cyte bench kept fresh --rounds 3 --seconds 1"
+)]
 pub(super) struct Bench {
     /// Which cases; without a name, all but `instructions`
     cases: Vec<String>,
@@ -59,7 +61,9 @@ pub(super) fn run(verb: Bench, context: &Context) -> Done {
         stop: &stop,
     })
     .map_err(|error| match error {
-        BenchError::Interrupted => CliError::new(Code::Interrupted, "the measurement was cut short", "a signal came"),
+        BenchError::Interrupted => {
+            CliError::new(Code::Interrupted, "the measurement was cut short", "a signal came")
+        }
         BenchError::UnknownCase { .. } | BenchError::Bounds { .. } => {
             CliError::new(Code::Usage, "cannot measure", error.to_string())
         }

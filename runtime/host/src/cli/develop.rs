@@ -7,35 +7,54 @@ use std::collections::BTreeMap;
 
 use cyte_dna::{Descent, Digest, Draft, Germline, Known, Lineage, Manifest, OrganismName, SigningKey};
 
-use super::project::Made;
 use super::files;
+use super::project::Made;
 use crate::codes::Code;
 use crate::error::CliError;
 use crate::state::trust::{begin_development, development_key, dna_error};
 use crate::state::{StateFolder, bundles};
+use crate::workshop::Project;
 
-/// The signed bundle of `made` under the development key of `state`.
-///
-/// # Errors
-/// [`Code::Refused`] when the folder trusts somebody's germline, which never accepts this key;
-/// otherwise what packing says.
-pub(super) fn bundle(state: &StateFolder, made: Made) -> Result<Vec<u8>, CliError> {
-    let key = development_key(state)?;
-    let organism = made.project.toml().organism.clone();
-    let name = made.project.root().display().to_string();
-    let known = begin_development(state, &organism, &key)?;
-    let ours = Germline::single(organism, key.public());
-    if known.germline != ours {
-        return Err(foreign(&name, &known));
+/// A state folder that develops one organism.
+pub(super) struct Development {
+    name: String,
+    key: SigningKey,
+    known: Known,
+}
+
+impl Development {
+    /// Begins or goes on to develop `project` on `state`.
+    ///
+    /// # Errors
+    /// [`Code::Refused`] when the folder trusts somebody's germline, which never accepts its
+    /// development key; [`Code::State`] when the head cannot be read or written.
+    pub(super) fn begin(state: &StateFolder, project: &Project) -> Result<Self, CliError> {
+        let key = development_key(state)?;
+        let organism = project.toml().organism.clone();
+        let name = project.root().display().to_string();
+        let known = begin_development(state, &organism, &key)?;
+        if known.germline != Germline::single(organism, key.public()) {
+            return Err(foreign(&name, &known));
+        }
+        Ok(Self { name, key, known })
     }
-    let before = in_force(state, &known)?;
-    let draft = made.assemble(same_as(before.as_ref().map(|(manifest, _)| manifest), &ours))?;
-    if let Some((manifest, bytes)) = before
-        && manifest == *draft.manifest()
-    {
-        return Ok(bytes);
+
+    /// The signed bundle of `made`.
+    ///
+    /// # Errors
+    /// What packing says.
+    pub(super) fn bundle(&self, state: &StateFolder, made: Made) -> Result<Vec<u8>, CliError> {
+        let before = in_force(state, &self.known)?;
+        let descent = same_as(before.as_ref().map(|(manifest, _)| manifest), &self.known.germline);
+        let draft = made.assemble(descent)?;
+        if let Some((manifest, bytes)) = before
+            && manifest == *draft.manifest()
+        {
+            return Ok(bytes);
+        }
+        let signed = next(&draft, &self.known)?.sign_all([&self.key]);
+        signed.map_err(|error| dna_error(&self.name, &error))
     }
-    sign(&name, next(&draft, &known)?, &key)
 }
 
 fn foreign(name: &str, known: &Known) -> CliError {
@@ -81,8 +100,4 @@ fn next(draft: &Draft, known: &Known) -> Result<Draft, CliError> {
         .filter_map(|blob| Some((blob.sha256, draft.blob(&blob.sha256)?.to_vec())))
         .collect();
     Draft::new(manifest, blobs).map_err(|error| dna_error("the project", &error))
-}
-
-fn sign(name: &str, draft: Draft, key: &SigningKey) -> Result<Vec<u8>, CliError> {
-    draft.sign_all([key]).map_err(|error| dna_error(name, &error))
 }

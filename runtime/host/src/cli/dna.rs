@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use cyte_dna::{
-    Descent, Digest, DnaBytes, Draft, Germline, KeyId, Known, Manifest, OrganismName, PublicKey,
-    Purpose, SigningKey, open,
+    Descent, Digest, DnaBytes, Draft, Germline, KeyId, Known, Manifest, OrganismName, PublicKey, Purpose,
+    SigningKey, open,
 };
 use serde_json::{Value, json};
 
@@ -20,7 +20,9 @@ use crate::workshop::Mode;
 
 /// Make keys; pack, sign, verify and compare DNA bundles
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  cyte dna keygen --out owner.key\n  cyte dna pack . --out shop.dna --key owner.key\n  cyte dna verify shop.dna --germline shop.germline")]
+#[command(
+    after_help = "Examples:\n  cyte dna keygen --out owner.key\n  cyte dna pack . --out shop.dna --key owner.key\n  cyte dna verify shop.dna --germline shop.germline"
+)]
 pub(super) struct Dna {
     #[command(subcommand)]
     verb: Verb,
@@ -48,7 +50,9 @@ struct Keygen {
 
 /// Write down which keys may sign an organism's DNA, and how many must
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  cyte dna germline --organism shop --key a.key --key ed25519:0b41.. --threshold 2 --out shop.germline")]
+#[command(
+    after_help = "Examples:\n  cyte dna germline --organism shop --key a.key --key ed25519:0b41.. --threshold 2 --out shop.germline"
+)]
 struct MakeGermline {
     /// Whose DNA they sign
     #[arg(long, value_name = "NAME")]
@@ -66,7 +70,9 @@ struct MakeGermline {
 
 /// Build a project and pack it into one bundle
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  cyte dna pack . --out shop.dna --key owner.key\n  cyte dna pack . --after shop-1.dna --out shop-2.dna --key owner.key --expires 30d")]
+#[command(
+    after_help = "Examples:\n  cyte dna pack . --out shop.dna --key owner.key\n  cyte dna pack . --after shop-1.dna --out shop-2.dna --key owner.key --expires 30d"
+)]
 struct Pack {
     /// The project: a folder, a dna.toml, or a component
     #[arg(value_name = "DIR")]
@@ -117,7 +123,9 @@ struct Sign {
 
 /// Check a bundle: envelope, signatures, encoding, genes
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  cyte dna verify shop.dna --germline shop.germline\n  cyte dna verify shop.dna")]
+#[command(
+    after_help = "Examples:\n  cyte dna verify shop.dna --germline shop.germline\n  cyte dna verify shop.dna"
+)]
 struct Verify {
     /// The bundle
     #[arg(value_name = "X.dna")]
@@ -170,13 +178,15 @@ fn keygen(verb: &Keygen, context: &Context) -> Done {
     let public = key.public();
     let value = json!({"v": 1, "key": key.id(), "public": public, "file": verb.out});
     context.answer(&value, "", |_| format!("key        {}\npublic     {public}\n", public.id()))?;
-    context.note(&format!("the secret half is in {}; keep it, and never put it on a host", verb.out.display()));
+    context
+        .note(&format!("the secret half is in {}; keep it, and never put it on a host", verb.out.display()));
     Ok(Exit::OK)
 }
 
 fn germline(verb: MakeGermline, context: &Context) -> Done {
     let keys = verb.keys.iter().map(|key| public_key(key)).collect::<Result<Vec<_>, _>>()?;
-    let made = Germline::new(verb.organism, keys, verb.threshold).map_err(|error| failed("the germline", &error))?;
+    let made =
+        Germline::new(verb.organism, keys, verb.threshold).map_err(|error| failed("the germline", &error))?;
     files::write(&verb.out, made.to_text().as_bytes(), 0o644)?;
     let value = json!({
         "v": 1,
@@ -226,7 +236,12 @@ fn pack(verb: &Pack, context: &Context) -> Done {
     });
     context.answer(&value, "", |_| {
         let Manifest { organism, version, .. } = draft.manifest();
-        format!("packed     {} version {version} of {organism}, {}\ndigest     {}\n", shown(&verb.out), human(bytes.len() as u64), draft.digest())
+        format!(
+            "packed     {} version {version} of {organism}, {}\ndigest     {}\n",
+            shown(&verb.out),
+            human(bytes.len() as u64),
+            draft.digest()
+        )
     })?;
     if let Some(error) = open_count {
         context.note(&format!("unsigned   {error}: cyte dna sign {} --key KEY", shown(&verb.out)));
@@ -311,7 +326,9 @@ fn verify(verb: &Verify, context: &Context) -> Done {
     let bytes = files::read(&verb.bundle, files::BUNDLE_MAX)?;
     let introduction = match &verb.germline {
         Some(_) => None,
-        None => Some(DnaBytes::read(bytes.as_slice()).and_then(|envelope| envelope.introduce()).map_err(refuse)?),
+        None => {
+            Some(DnaBytes::read(bytes.as_slice()).and_then(|envelope| envelope.introduce()).map_err(refuse)?)
+        }
     };
     let germline = match (&verb.germline, &introduction) {
         (Some(file), _) => files::germline(file)?,
@@ -336,7 +353,11 @@ fn verify(verb: &Verify, context: &Context) -> Done {
     });
     context.answer(&value, "", |_| {
         let word = if trusted { "verified" } else { "sound" };
-        format!("{word:<10} {organism} {label} version {version}, signed by {}\ndigest     {}\n", ids(&dna.signers()), dna.digest())
+        format!(
+            "{word:<10} {organism} {label} version {version}, signed by {}\ndigest     {}\n",
+            ids(&dna.signers()),
+            dna.digest()
+        )
     })?;
     if !trusted {
         context.note("no --germline was given: this says that the bundle is whole and signed by the keys it names, not whose they are");
@@ -361,10 +382,16 @@ fn inspect(verb: &Inspect, context: &Context) -> Done {
 
 fn inspect_text(draft: &Draft) -> String {
     let manifest = draft.manifest();
-    let parent = manifest.lineage.parent.map_or_else(|| "none, it is the first".to_owned(), |parent| parent.to_string());
+    let parent = manifest
+        .lineage
+        .parent
+        .map_or_else(|| "none, it is the first".to_owned(), |parent| parent.to_string());
     let mut text = format!(
         "organism   {} {}\nversion    {}\ndigest     {}\nparent     {parent}\n",
-        manifest.organism, manifest.label, manifest.version, draft.digest(),
+        manifest.organism,
+        manifest.label,
+        manifest.version,
+        draft.digest(),
     );
     if let Some(expires) = manifest.expires {
         text.push_str(&format!("expires    {expires} (unix seconds)\n"));
@@ -398,7 +425,9 @@ fn inspect_text(draft: &Draft) -> String {
 fn grants_text(gene: &cyte_dna::Gene) -> String {
     let grants = &gene.grants;
     let mut parts: Vec<String> = grants.outbound.iter().map(ToString::to_string).collect();
-    parts.extend(grants.files.iter().map(|file| format!("{}{}", file.to, if file.write { " (write)" } else { "" })));
+    parts.extend(
+        grants.files.iter().map(|file| format!("{}{}", file.to, if file.write { " (write)" } else { "" })),
+    );
     parts.extend(grants.secrets.iter().map(|name| format!("secret {name}")));
     if !grants.config.is_empty() {
         parts.push(format!("{} config", grants.config.len()));
@@ -418,7 +447,9 @@ fn diff(verb: &Diff, context: &Context) -> Done {
     let (old, new) = (read_draft(&verb.old)?, read_draft(&verb.new)?);
     let changes = Manifest::diff(old.manifest(), new.manifest());
     let value = json!({"v": 1, "changes": changes});
-    context.answer(&value, "changes", |_: &Value| changes.iter().map(|change| format!("{change}\n")).collect())?;
+    context.answer(&value, "changes", |_: &Value| {
+        changes.iter().map(|change| format!("{change}\n")).collect()
+    })?;
     Ok(if changes.is_empty() { Exit::OK } else { Exit::DIFFERENCES })
 }
 

@@ -22,9 +22,7 @@ const TEXT_MAX: u64 = 64 * 1024;
 /// # Errors
 /// [`Code::Missing`] when it is not there, not readable or too large.
 pub(super) fn read(path: &Path, cap: u64) -> Result<Vec<u8>, CliError> {
-    let failed = |why: String| {
-        CliError::new(Code::Missing, format!("cannot read `{}`", path.display()), why)
-    };
+    let failed = |why: String| CliError::new(Code::Missing, format!("cannot read `{}`", path.display()), why);
     let file = std::fs::File::open(path).map_err(|error| failed(error.to_string()))?;
     let mut bytes = Vec::new();
     file.take(cap + 1).read_to_end(&mut bytes).map_err(|error| failed(error.to_string()))?;
@@ -49,8 +47,9 @@ pub(super) fn text(path: &Path) -> Result<String, CliError> {
 /// # Errors
 /// [`Code::Write`] when it cannot be written; then the old file is still there.
 pub(super) fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), CliError> {
-    write_io(path, bytes, mode)
-        .map_err(|error| CliError::new(Code::Write, format!("cannot write `{}`", path.display()), error.to_string()))
+    write_io(path, bytes, mode).map_err(|error| {
+        CliError::new(Code::Write, format!("cannot write `{}`", path.display()), error.to_string())
+    })
 }
 
 fn write_io(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
@@ -81,9 +80,7 @@ pub(super) fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), CliE
 /// [`Code::Key`] when it is not one, or other users may read it.
 pub(super) fn signing_key(path: &Path) -> Result<SigningKey, CliError> {
     use std::os::unix::fs::PermissionsExt as _;
-    let failed = |why: String| {
-        CliError::new(Code::Key, format!("cannot use key `{}`", path.display()), why)
-    };
+    let failed = |why: String| CliError::new(Code::Key, format!("cannot use key `{}`", path.display()), why);
     let meta = std::fs::metadata(path).map_err(|error| failed(error.to_string()))?;
     if meta.permissions().mode() & 0o077 != 0 {
         let why = format!("other users may read it (mode {:03o})", meta.permissions().mode() & 0o777);

@@ -14,7 +14,9 @@ use crate::error::CliError;
 
 /// Show one cell, one gene, or what a component exports and asks for
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  cyte inspect front#1\n  cyte inspect front --output json\n  cyte inspect hello.wasm")]
+#[command(
+    after_help = "Examples:\n  cyte inspect front#1\n  cyte inspect front --output json\n  cyte inspect hello.wasm"
+)]
 pub(super) struct Inspect {
     /// A cell (front#1), a gene (front), or a file (hello.wasm)
     #[arg(value_name = "CELL|GENE|X.wasm")]
@@ -42,13 +44,13 @@ pub(super) fn run(verb: &Inspect, context: &Context) -> Done {
 fn component(path: &Path, context: &Context) -> Done {
     let name = path.display().to_string();
     if path.extension().is_some_and(|extension| extension == "dna") {
-        let error = CliError::new(Code::Usage, format!("cannot inspect `{name}`"), "it is a bundle, not a component");
+        let error =
+            CliError::new(Code::Usage, format!("cannot inspect `{name}`"), "it is a bundle, not a component");
         return Err(error.help(format!("cyte dna inspect {name}")));
     }
     let wasm = files::read(path, cyte_dna::limits::BLOB_BYTES)?;
-    let found = cyte_engine::inspect(&wasm).map_err(|why| {
-        CliError::new(Code::Component, format!("cannot run `{name}`"), why)
-    })?;
+    let found = cyte_engine::inspect(&wasm)
+        .map_err(|why| CliError::new(Code::Component, format!("cannot run `{name}`"), why))?;
     let asks: Vec<Value> = found
         .asks(&Grants::default())
         .iter()
@@ -126,14 +128,18 @@ fn asks_text(value: &Value) -> String {
         .map(|ask| {
             let answer = match field(ask, "answer").as_str() {
                 "free" => "always there".to_owned(),
-                "denied" => "asks, not granted".to_owned(),
+                "denied" => "not granted: empty, or denies each call".to_owned(),
                 "unknown" => "nothing provides it".to_owned(),
                 other => other.to_owned(),
             };
             vec![field(ask, "import"), answer]
         })
         .collect();
-    if rows.is_empty() { "\nasks for nothing\n".to_owned() } else { format!("\n{}", table(&["ASKS FOR", "GETS"], &rows)) }
+    if rows.is_empty() {
+        "\nasks for nothing\n".to_owned()
+    } else {
+        format!("\n{}", table(&["ASKS FOR", "GETS"], &rows))
+    }
 }
 
 fn facts(rows: &[(&str, String)]) -> String {

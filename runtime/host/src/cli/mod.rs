@@ -54,7 +54,6 @@ pub type Done = Result<Exit, CliError>;
 #[command(
     name = "cyte",
     version,
-    about,
     max_term_width = 100,
     disable_help_subcommand = true,
     after_help = "Examples:\n  cyte new hello && cd hello\n  cyte run .\n  cyte ps\n\nEvery verb has an example: cyte VERB --help"
@@ -74,7 +73,15 @@ pub struct Globals {
     #[arg(short = 'C', value_name = "DIR", global = true)]
     folder: Option<PathBuf>,
     /// How data is printed: for people, as one JSON object, or as one object a line
-    #[arg(long, value_enum, value_name = "FORM", global = true, env = "CYTE_OUTPUT", hide_env = true, default_value = "text")]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORM",
+        global = true,
+        env = "CYTE_OUTPUT",
+        hide_env = true,
+        default_value = "text"
+    )]
     output: Output,
     /// Say less: no notes on standard error
     #[arg(short, long, global = true)]

@@ -13,7 +13,9 @@ use crate::workshop::new::{DEFAULT_TEMPLATE, create, templates};
 
 /// Make a project: dna.toml, a gene, a test; offline
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  cyte new hello && cd hello && cyte run .\n  cyte new site --template static-site\n  cyte new --list")]
+#[command(
+    after_help = "Examples:\n  cyte new hello && cd hello && cyte run .\n  cyte new site --template static-site\n  cyte new --list"
+)]
 pub(super) struct New {
     /// The folder to make; its name becomes the organism's
     #[arg(required_unless_present = "list")]
@@ -31,7 +33,9 @@ pub(super) fn run(verb: New, context: &Context) -> Done {
         return list(context);
     }
     let Some(folder) = verb.name else {
-        return Err(CliError::new(Code::Usage, "cannot make a project", "it has no name").help("cyte new hello"));
+        return Err(
+            CliError::new(Code::Usage, "cannot make a project", "it has no name").help("cyte new hello")
+        );
     };
     let made = create(&folder, &verb.template).map_err(|error| project::workshop_error(&error))?;
     let value = json!({
@@ -54,6 +58,8 @@ fn list(context: &Context) -> Done {
         all.iter().map(|template| vec![template.name.to_owned(), template.about.clone()]).collect();
     let items: Vec<_> =
         all.iter().map(|template| json!({"name": template.name, "about": template.about})).collect();
-    context.answer(&json!({"v": 1, "templates": items}), "templates", |_| table(&["TEMPLATE", "WHAT YOU GET"], &rows))?;
+    context.answer(&json!({"v": 1, "templates": items}), "templates", |_| {
+        table(&["TEMPLATE", "WHAT YOU GET"], &rows)
+    })?;
     Ok(Exit::OK)
 }

@@ -60,18 +60,11 @@ fn look(project: &Project, built: Built, took: Duration) -> Result<MadeGene, Cli
     let inspection = inspect(&built.component).map_err(|why| {
         CliError::new(Code::Component, what, why).help("a gene exports wasi:http or wasi:cli/run")
     })?;
-    let role = project
-        .role(&built.name, inspection.shape.role())
-        .map_err(|error| workshop_error(&error))?;
+    let role = project.role(&built.name, inspection.shape.role()).map_err(|error| workshop_error(&error))?;
     Ok(MadeGene { built, role, inspection, took })
 }
 
 impl Made {
-    /// The genes, by name.
-    pub(super) fn genes(&self) -> &[MadeGene] {
-        &self.genes
-    }
-
     /// The unsigned DNA of these genes.
     ///
     /// # Errors
@@ -127,8 +120,13 @@ impl Made {
     fn value(&self, gene: &MadeGene) -> Value {
         let grants = self.grants(gene);
         let has_files = gene.built.site.is_some()
-            || self.project.toml().gene(gene.built.name.as_str()).is_some_and(|source| !source.files.is_empty());
-        let limits = self.project.toml().gene(gene.built.name.as_str()).map_or_else(GeneLimits::default, |s| s.limits);
+            || self
+                .project
+                .toml()
+                .gene(gene.built.name.as_str())
+                .is_some_and(|source| !source.files.is_empty());
+        let limits =
+            self.project.toml().gene(gene.built.name.as_str()).map_or_else(GeneLimits::default, |s| s.limits);
         let asks: Vec<Value> = gene
             .inspection
             .asks(&grants)
@@ -156,7 +154,13 @@ impl Made {
 }
 
 /// One line for a gene: `front   drone   91 KB   0.9 s    imports ...; asks for nothing else`.
-pub(super) fn gene_line(name: &str, role: Role, inspection: &Inspection, grants: &Grants, took: Duration) -> String {
+pub(super) fn gene_line(
+    name: &str,
+    role: Role,
+    inspection: &Inspection,
+    grants: &Grants,
+    took: Duration,
+) -> String {
     let role = role.as_str();
     let size = format!("{} KB", inspection.size.div_ceil(1_000));
     let seconds = format!("{}.{} s", took.as_secs(), took.subsec_millis() / 100);

@@ -25,18 +25,37 @@ pub(super) fn run(verb: &Ps, context: &Context) -> Done {
 fn text(answer: &Value) -> String {
     let list = |key: &str| answer.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
     let cells = list("cells");
-    let mut rows: Vec<Vec<String>> = cells.iter().map(row).collect();
-    for gene in list("genes") {
+    let genes = list("genes");
+    let mut rows: Vec<Vec<String>> = cells.iter().map(|cell| row(cell, &genes)).collect();
+    for gene in genes {
         let name = field(&gene, "gene");
         if !cells.iter().any(|cell| field(cell, "gene") == name) {
             let dash = || "-".to_owned();
-            rows.push(vec![dash(), name, field(&gene, "role"), "resting".into(), dash(), dash(), dash()]);
+            rows.push(vec![
+                dash(),
+                name,
+                field(&gene, "role"),
+                "resting".into(),
+                dash(),
+                dash(),
+                p99(&gene),
+                dash(),
+            ]);
         }
     }
-    table(&["CELL", "GENE", "ROLE", "STATE", "AGE", "USES", "MEM"], &rows)
+    table(&["CELL", "GENE", "ROLE", "STATE", "AGE", "USES", "P99", "MEM"], &rows)
 }
 
-fn row(cell: &Value) -> Vec<String> {
+/// The 99th percentile of a gene's answers, where there were any.
+fn p99(gene: &Value) -> String {
+    match gene.get("p99_us").and_then(Value::as_u64).unwrap_or(0) {
+        0 => "-".to_owned(),
+        us => format!("{}.{}ms", us / 1_000, us % 1_000 / 100),
+    }
+}
+
+fn row(cell: &Value, genes: &[Value]) -> Vec<String> {
+    let gene = genes.iter().find(|gene| field(gene, "gene") == field(cell, "gene"));
     let number = |key: &str| cell.get(key).and_then(Value::as_u64);
     vec![
         field(cell, "cell"),
@@ -45,6 +64,7 @@ fn row(cell: &Value) -> Vec<String> {
         field(cell, "state"),
         number("age_ms").map_or_else(|| "-".into(), span),
         field(cell, "uses"),
+        gene.map_or_else(|| "-".into(), p99),
         number("memory_bytes").map_or_else(|| "-".into(), bytes),
     ]
 }
@@ -58,15 +78,15 @@ mod tests {
     fn cells_have_rows_and_a_gene_without_cells_rests() {
         let answer = json!({
             "v": 1,
-            "genes": [{"gene": "front", "role": "drone"}, {"gene": "back", "role": "drone"}],
+            "genes": [{"gene": "front", "role": "drone", "p99_us": 450}, {"gene": "back", "role": "drone"}],
             "cells": [{"cell": "front#2", "gene": "front", "role": "drone", "state": "serving",
                        "age_ms": 12_300, "uses": 3, "memory_bytes": 1_153_434}],
         });
         assert_eq!(
             text(&answer),
-            "CELL     GENE   ROLE   STATE    AGE  USES  MEM\n\
-             front#2  front  drone  serving  12s  3     1.1MiB\n\
-             -        back   drone  resting  -    -     -\n"
+            "CELL     GENE   ROLE   STATE    AGE  USES  P99    MEM\n\
+             front#2  front  drone  serving  12s  3     0.4ms  1.1MiB\n\
+             -        back   drone  resting  -    -     -      -\n"
         );
     }
 }

@@ -3,22 +3,26 @@
 use std::io::{BufRead as _, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use clap::Args;
 use cyte_dna::{Introduction, Role};
 use cyte_engine::{Breach, TaskArguments, TaskEnd};
+use cyte_gateway::AccessLog;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Context, Done, Exit, ask, develop, files, project, span};
+use super::develop::Development;
+use super::{Context, Done, Exit, ask, files, project, span};
+use crate::access::AccessToStderr;
 use crate::codes::Code;
 use crate::error::CliError;
 use crate::growth::Grown;
 use crate::log::Show;
 use crate::state::trust::{self, Admitted, FirstTrust};
 use crate::state::{IN_PROJECT, StateFolder};
-use crate::supervise::{Body, GrowConfig, Host};
+use crate::supervise::{Body, Front, GrowConfig, Host};
 use crate::workshop::{Mode, Project};
 
 /// How long genes may take before a person is told what is going on.
@@ -28,7 +32,9 @@ const ROOTS_MAX: u64 = 16 * 1024 * 1024;
 
 /// Run a project, a bundle or a component in the foreground, until Ctrl-C
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  cyte run .\n  cyte run hello.wasm --listen 127.0.0.1:0\n  cyte run shop.dna --germline shop.germline --state /var/lib/cyte\n  cyte run tool.wasm --task -- --count 3")]
+#[command(
+    after_help = "Examples:\n  cyte run .\n  cyte run hello.wasm --listen 127.0.0.1:0\n  cyte run shop.dna --germline shop.germline --state /var/lib/cyte\n  cyte run tool.wasm --task -- --count 3"
+)]
 pub(super) struct Run {
     /// A project folder, a bundle (X.dna) or a component (X.wasm)
     #[arg(value_name = "PATH")]
@@ -81,7 +87,11 @@ impl Source {
     fn open(path: &Path) -> Result<Self, CliError> {
         if path.extension().is_some_and(|extension| extension == "dna") {
             if !path.is_file() {
-                let error = CliError::new(Code::Missing, format!("cannot run `{}`", path.display()), "there is no such file");
+                let error = CliError::new(
+                    Code::Missing,
+                    format!("cannot run `{}`", path.display()),
+                    "there is no such file",
+                );
                 return Err(error.help("cyte dna pack DIR --out X.dna makes a bundle"));
             }
             return Ok(Self::Bundle(path.to_owned()));
@@ -114,9 +124,11 @@ fn admit(verb: &Run, source: Source, state: &StateFolder, context: &Context) -> 
             trust::admit(state, &path.display().to_string(), &bytes, &trust)
         }
         Source::Project(project, path) => {
+            // First of all, so that nobody waits for a build that could not be run.
+            let development = Development::begin(state, &project)?;
             let made = project::make(*project, Mode::Build, context)?;
             made.check_imports()?;
-            let bytes = develop::bundle(state, made)?;
+            let bytes = development.bundle(state, made)?;
             trust::admit(state, &path.display().to_string(), &bytes, &FirstTrust::Nobody)
         }
     }
@@ -141,8 +153,7 @@ fn grow(
     show: Show,
     context: &Context,
 ) -> Result<Body, CliError> {
-    let names: Vec<String> =
-        admitted.dna.manifest().genes.iter().map(|gene| gene.name.to_string()).collect();
+    let names: Vec<String> = admitted.dna.manifest().genes.iter().map(|gene| gene.name.to_string()).collect();
     let patience = Patience::start(names, context.clone());
     let is_task = verb.task.is_some();
     let tell = |grown: &Grown| {
@@ -165,7 +176,8 @@ fn extra_roots(admitted: &Admitted) -> Result<Vec<u8>, CliError> {
     if genes.all(|gene| gene.grants.outbound.is_empty()) {
         return Ok(Vec::new());
     }
-    files::read(Path::new(&path), ROOTS_MAX).map_err(|error| error.help("unset SSL_CERT_FILE, or name a PEM file"))
+    files::read(Path::new(&path), ROOTS_MAX)
+        .map_err(|error| error.help("unset SSL_CERT_FILE, or name a PEM file"))
 }
 
 /// Says what takes so long, once, if it does.
@@ -201,12 +213,20 @@ impl Patience {
 
 fn serve(body: Body, verb: &Run, context: &Context) -> Done {
     for task in body.grown.iter().filter(|grown| grown.gene.role == Role::Task) {
-        context.note(&format!("task       {:<7} not started: cyte run PATH --task={0} runs it", task.gene.name));
+        context
+            .note(&format!("task       {:<7} not started: cyte run PATH --task={0} runs it", task.gene.name));
     }
     let mut signals = Signals::listen(&body)?;
-    let host = Host::serve(body, verb.listen, ask::runtime_folder())?;
+    let access = if context.verbose > 0 { AccessToStderr::start() } else { None };
+    let access = access.map(|log| -> Arc<dyn AccessLog> { log });
+    let front = Front { listen: verb.listen, runtime: ask::runtime_folder(), access };
+    let host = Host::serve(body, front)?;
     if context.is_json() {
-        context.line(&host.view().listening())?;
+        let line = serde_json::to_string(&host.view().listening());
+        let line = line.map_err(|error| {
+            CliError::new(Code::Machine, "cannot say where it listens", error.to_string())
+        })?;
+        context.print(&(line + "\n"))?;
     } else {
         context.print(&format!("listening  http://{}\n", host.address()))?;
     }
@@ -243,9 +263,8 @@ impl Signals {
     fn listen(body: &Body) -> Result<Self, CliError> {
         let _inside = body.membrane().enter();
         let listen = |kind| {
-            signal(kind).map_err(|error| {
-                CliError::new(Code::Machine, "cannot listen for signals", error.to_string())
-            })
+            signal(kind)
+                .map_err(|error| CliError::new(Code::Machine, "cannot listen for signals", error.to_string()))
         };
         Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
     }
@@ -279,7 +298,8 @@ fn task(body: &Body, name: &str, verb: &Run) -> Done {
     match end {
         Some(TaskEnd::Exited(status)) => Ok(Exit(u8::try_from(status & 0xff).unwrap_or(1))),
         Some(TaskEnd::Breached(breach @ (Breach::Wall | Breach::Cpu))) => {
-            Err(CliError::new(Code::TimeLimit, what, breach.to_string()).help("--timeout SPAN gives it longer"))
+            Err(CliError::new(Code::TimeLimit, what, breach.to_string())
+                .help("--timeout SPAN gives it longer"))
         }
         Some(TaskEnd::Breached(breach)) => Err(CliError::new(Code::Task, what, breach.to_string())),
         Some(TaskEnd::Failed(why)) => Err(CliError::new(Code::Task, what, why)),
@@ -297,14 +317,21 @@ fn task_gene<'a>(body: &'a Body, name: &str) -> Result<&'a Grown, CliError> {
     match tasks.as_slice() {
         [one] => Ok(one),
         [] => {
-            let why = if name.is_empty() { "no gene here is a task".to_owned() } else { format!("no task gene is called `{name}`") };
+            let why = if name.is_empty() {
+                "no gene here is a task".to_owned()
+            } else {
+                format!("no task gene is called `{name}`")
+            };
             Err(CliError::new(Code::Task, "cannot run a task", why).help("a task exports wasi:cli/run"))
         }
         many => {
             let names: Vec<_> = many.iter().map(|grown| grown.gene.name.as_str()).collect();
-            Err(CliError::new(Code::Usage, "cannot tell which task is meant", format!("there are {}", names.join(", ")))
-                .help(format!("cyte run PATH --task={}", names.first().unwrap_or(&"GENE"))))
+            Err(CliError::new(
+                Code::Usage,
+                "cannot tell which task is meant",
+                format!("there are {}", names.join(", ")),
+            )
+            .help(format!("cyte run PATH --task={}", names.first().unwrap_or(&"GENE"))))
         }
     }
 }
-

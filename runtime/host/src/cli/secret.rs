@@ -18,7 +18,9 @@ use crate::state::secrets::{Secrets, VALUE_MAX};
 
 /// Keep the values of secrets that genes name
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  cyte secret set token < token.txt\n  cyte secret list\n  cyte secret rm token")]
+#[command(
+    after_help = "Examples:\n  cyte secret set token < token.txt\n  cyte secret list\n  cyte secret rm token"
+)]
 pub(super) struct Secret {
     #[command(subcommand)]
     verb: Verb,
@@ -27,7 +29,9 @@ pub(super) struct Secret {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Set a secret; its value is read from standard input, without its last line feed
-    #[command(after_help = "Examples:\n  cyte secret set token < token.txt\n  printf %s \"$TOKEN\" | cyte secret set token")]
+    #[command(
+        after_help = "Examples:\n  cyte secret set token < token.txt\n  printf %s \"$TOKEN\" | cyte secret set token"
+    )]
     Set {
         /// The name, as `dna.toml` names it
         name: String,
@@ -101,7 +105,9 @@ fn remove(name: &str, which: &Which, context: &Context) -> Done {
     };
     if !existed {
         let why = "no secret of that name is set";
-        return Err(CliError::new(Code::Secret, format!("cannot forget `{name}`"), why).help("cyte secret list"));
+        return Err(
+            CliError::new(Code::Secret, format!("cannot forget `{name}`"), why).help("cyte secret list")
+        );
     }
     said(context, &json!({"v": 1, "name": name, "removed": true}), &format!("forgot {name}"))
 }

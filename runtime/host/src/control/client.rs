@@ -91,17 +91,18 @@ impl Client {
         let stream = UnixStream::connect(&self.socket)
             .await
             .map_err(|error| lost(&self.socket, &error.to_string()))?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream))
-                .await
-                .map_err(|error| lost(&self.socket, &chain(&error)))?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| lost(&self.socket, &chain(&error)))?;
         tokio::spawn(connection);
         let request = Request::builder()
             .method(method)
             .uri(path)
             .header(http::header::HOST, "cyte")
             .body(Full::new(body))
-            .map_err(|error| CliError::new(Code::Usage, format!("cannot ask for `{path}`"), error.to_string()))?;
+            .map_err(|error| {
+                CliError::new(Code::Usage, format!("cannot ask for `{path}`"), error.to_string())
+            })?;
         sender.send_request(request).await.map_err(|error| lost(&self.socket, &chain(&error)))
     }
 }
@@ -121,7 +122,8 @@ fn drain_lines(pending: &mut Vec<u8>, each: &mut impl FnMut(Value) -> bool) -> b
 
 async fn whole(response: Response<Incoming>) -> Result<Value, CliError> {
     let ok = response.status().is_success();
-    let unreadable = || CliError::new(Code::Control, "cannot read the host's answer", "it is not JSON of ours");
+    let unreadable =
+        || CliError::new(Code::Control, "cannot read the host's answer", "it is not JSON of ours");
     let body = Limited::new(response.into_body(), ANSWER_MAX).collect().await.map_err(|_| unreadable())?;
     let value: Value = serde_json::from_reader(body.aggregate().reader()).map_err(|_| unreadable())?;
     if ok { Ok(value) } else { Err(hosts_error(&value).unwrap_or_else(unreadable)) }
@@ -224,11 +226,8 @@ mod tests {
             logs: GuestLog::new(None, Show::Nowhere),
             secrets: Mutex::default(),
         });
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (stop, stopped) = watch::channel(false);
         let listener = runtime.block_on(async { server::bind(&socket).unwrap() });
         runtime.spawn(server::serve(listener, Arc::clone(&view) as _, stopped));

@@ -81,10 +81,8 @@ fn only_one(mut all: Vec<Running>) -> Result<(Running, bool), CliError> {
         (Some(only), true) => Ok((only, true)),
         (Some(last), false) => {
             all.push(last);
-            let lines: Vec<_> = all
-                .iter()
-                .map(|host| format!("pid {}  {}", host.pid, host.state.display()))
-                .collect();
+            let lines: Vec<_> =
+                all.iter().map(|host| format!("pid {}  {}", host.pid, host.state.display())).collect();
             let why = format!("more than one runs:\n{}", lines.join("\n"));
             Err(CliError::new(Code::ManyHosts, "cannot tell which host is meant", why)
                 .help("name its state folder: --state DIR"))
@@ -172,13 +170,13 @@ impl Place {
     /// # Errors
     /// What the file system says.
     pub fn register(&self, state: &Path) -> io::Result<()> {
-        let running = Running {
-            pid: std::process::id(),
-            state: state.to_owned(),
-            socket: self.socket.clone(),
-        };
+        let running =
+            Running { pid: std::process::id(), state: state.to_owned(), socket: self.socket.clone() };
         let text = serde_json::to_vec(&running)?;
-        atomic::write_atomic(&self.folder, &format!("{}.json", self.name), &text, 0o600)
+        // Not synced: after a power cut there is no running host to be found.
+        let temporary = format!(".{}.tmp", self.name);
+        self.folder.write(&temporary, &text)?;
+        self.folder.rename(&temporary, &self.folder, format!("{}.json", self.name))
     }
 }
 

@@ -77,9 +77,7 @@ pub async fn serve(listener: UnixListener, view: Arc<dyn HostView>, mut stop: wa
 
 /// Only this user and root may ask.
 fn is_allowed(stream: &UnixStream) -> bool {
-    stream.peer_cred().is_ok_and(|peer| {
-        peer.uid() == 0 || peer.uid() == rustix::process::geteuid().as_raw()
-    })
+    stream.peer_cred().is_ok_and(|peer| peer.uid() == 0 || peer.uid() == rustix::process::geteuid().as_raw())
 }
 
 async fn connection(stream: UnixStream, view: Arc<dyn HostView>) {
@@ -131,9 +129,8 @@ fn read(steps: &[&str], query: &Query, view: &dyn HostView) -> Response<Body> {
         ["logs"] => {
             let gene = query.gene.clone();
             let log = Arc::clone(view.logs());
-            let keep = move |record: &crate::log::LogRecord| {
-                gene.as_ref().is_none_or(|gene| *gene == record.gene)
-            };
+            let keep =
+                move |record: &crate::log::LogRecord| gene.as_ref().is_none_or(|gene| *gene == record.gene);
             entries("logs", log, |log| log.ring(), keep, query)
         }
         _ => unknown(&steps.join("/")),

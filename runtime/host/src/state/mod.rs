@@ -62,8 +62,7 @@ impl StateFolder {
     /// then, other than that its mode may have been tightened to 0700.
     pub fn open(path: &Path) -> Result<Self, CliError> {
         let path = make_folder(path)?;
-        let dir = Dir::open_ambient_dir(&path, ambient_authority())
-            .map_err(|error| broken(&path, &error))?;
+        let dir = Dir::open_ambient_dir(&path, ambient_authority()).map_err(|error| broken(&path, &error))?;
         let fresh = check_format(&path, &dir)?;
         let lock = Lock::take(&dir).map_err(|error| lock_error(&path, error))?;
         if fresh {
@@ -100,9 +99,7 @@ impl StateFolder {
     /// [`Code::State`] when the file cannot be written.
     pub fn announce(&mut self, socket: &Path) -> Result<(), CliError> {
         let path = self.path.clone();
-        self.lock
-            .announce(&socket.to_string_lossy())
-            .map_err(|error| broken(&path, &error))
+        self.lock.announce(&socket.to_string_lossy()).map_err(|error| broken(&path, &error))
     }
 
     /// The folder of compiled code, a cache that may be deleted at any time.
@@ -240,16 +237,12 @@ fn host_key(dir: &Dir) -> io::Result<HostKey> {
 fn lock_error(path: &Path, error: LockError) -> CliError {
     let what = format!("cannot use state folder `{}`", path.display());
     match error {
-        LockError::Held(Some(holder)) => CliError::new(
-            Code::StateBusy,
-            what,
-            format!("process {} holds it", holder.pid),
-        )
-        .help(format!("stop it (kill {}), or use another folder: --state DIR", holder.pid)),
-        LockError::Held(None) => {
-            CliError::new(Code::StateBusy, what, "another process holds it")
-                .help("use another folder: --state DIR")
+        LockError::Held(Some(holder)) => {
+            CliError::new(Code::StateBusy, what, format!("process {} holds it", holder.pid))
+                .help(format!("stop it (kill {}), or use another folder: --state DIR", holder.pid))
         }
+        LockError::Held(None) => CliError::new(Code::StateBusy, what, "another process holds it")
+            .help("use another folder: --state DIR"),
         LockError::Io(error) => broken(path, &error),
     }
 }

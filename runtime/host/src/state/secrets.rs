@@ -88,12 +88,7 @@ impl Secrets {
     ///
     /// # Errors
     /// [`Code::State`] when the write fails. Nothing has changed then.
-    pub fn remove(
-        &self,
-        head: &cyte_store::Head,
-        name: &str,
-        audit: &AuditEntry,
-    ) -> Result<bool, CliError> {
+    pub fn remove(&self, head: &cyte_store::Head, name: &str, audit: &AuditEntry) -> Result<bool, CliError> {
         let mut open = self.lock();
         let existed = head.remove_secret(name, audit).map_err(|error| store_error(&error))?;
         open.remove(name);
@@ -102,9 +97,8 @@ impl Secrets {
 
     fn seal(&self, name: &str, value: &[u8]) -> Result<Sealed, CliError> {
         let mut nonce = [0_u8; NONCE];
-        getrandom::fill(&mut nonce).map_err(|error| {
-            CliError::new(Code::Machine, "cannot draw random bytes", error.to_string())
-        })?;
+        getrandom::fill(&mut nonce)
+            .map_err(|error| CliError::new(Code::Machine, "cannot draw random bytes", error.to_string()))?;
         let payload = Payload { msg: value, aad: name.as_bytes() };
         let sealed = self
             .cipher
@@ -122,9 +116,7 @@ impl Secrets {
 fn unseal(cipher: &ChaCha20Poly1305, name: &str, sealed: &Sealed) -> Result<Vec<u8>, CliError> {
     let why = || refusal(name, "it was sealed by another host key, or changed since".into());
     let (nonce, sealed) = sealed.0.split_first_chunk::<NONCE>().ok_or_else(why)?;
-    cipher
-        .decrypt(&Nonce::from(*nonce), Payload { msg: sealed, aad: name.as_bytes() })
-        .map_err(|_| why())
+    cipher.decrypt(&Nonce::from(*nonce), Payload { msg: sealed, aad: name.as_bytes() }).map_err(|_| why())
 }
 
 fn check(name: &str, value: &[u8]) -> Result<(), CliError> {

@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use cyte_dna::{
-    Digest, Dna, DnaBytes, DnaError, Germline, Introduction, Known, OrganismName, Purpose,
-    SigningKey, Standing,
+    Digest, Dna, DnaBytes, DnaError, Germline, Introduction, Known, OrganismName, Purpose, SigningKey,
+    Standing,
 };
 
 use super::{StateFolder, atomic, broken, bundles, clock, head_error};

@@ -13,10 +13,19 @@ use cyte_sdk::prelude::*;
 
 struct Echo;
 
+/// The header that names the trailers to come goes back with them.
+fn announced(head: Option<HeaderValue>, mut response: Response) -> Response {
+    if let Some(names) = head {
+        response.headers_mut().insert(header::TRAILER, names);
+    }
+    response
+}
+
 impl Drone for Echo {
     fn handle(mut request: Request) -> Result<Response, Error> {
+        let trailer = || request.headers().get(header::TRAILER).cloned();
         match request.path() {
-            "/copy" => Ok(copy(request)),
+            "/copy" => Ok(announced(trailer(), copy(request))),
             "/whole" => Ok(Response::new(request.body_mut().read_bytes_up_to(64 << 20)?)),
             "/head" => head(&request),
             "/discard" => {
@@ -28,12 +37,13 @@ impl Drone for Echo {
             }
             "/zeros" => zeros(request.query_value("n").unwrap_or_default().parse()?),
             _ => {
+                let trailer = trailer();
                 let length = request.headers().get(header::CONTENT_LENGTH).cloned();
                 let mut response = Response::new(request.into_body());
                 if let Some(length) = length {
                     response.headers_mut().insert(header::CONTENT_LENGTH, length);
                 }
-                Ok(response)
+                Ok(announced(trailer, response))
             }
         }
     }

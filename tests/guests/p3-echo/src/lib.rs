@@ -8,20 +8,28 @@ use cyte_sdk::p3::prelude::*;
 
 struct Echo;
 
+/// The header that names the trailers to come goes back with them.
+fn announced(head: Option<HeaderValue>, mut response: Response) -> Response {
+    if let Some(names) = head {
+        response.headers_mut().insert(header::TRAILER, names);
+    }
+    response
+}
+
 impl Drone for Echo {
     async fn handle(mut request: Request) -> Result<Response, Error> {
+        let trailer = || request.headers().get(header::TRAILER).cloned();
         match request.path() {
-            "/copy" => Ok(copy(request)),
+            "/copy" => Ok(announced(trailer(), copy(request))),
             "/whole" => Ok(Response::new(request.body_mut().read_bytes_up_to(64 << 20).await?)),
             "/head" => head(&request),
             "/fetch" => {
                 let url = request.query_value("url").unwrap_or_default();
                 let outgoing = http::Request::post(url).body(request.into_body())?;
-                Ok(fetch(outgoing)
-                    .await
-                    .map_or_else(|error| Response::text(format!("error: {error}\n")), |answer| answer))
+                let answer = fetch(outgoing).await;
+                Ok(answer.unwrap_or_else(|error| Response::text(format!("error: {error}\n"))))
             }
-            _ => Ok(Response::new(request.into_body())),
+            _ => Ok(announced(trailer(), Response::new(request.into_body()))),
         }
     }
 }

@@ -1,0 +1,1 @@
+//! Guests and clients that mean harm, or have gone wrong.

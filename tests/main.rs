@@ -1,0 +1,17 @@
+//! End-to-end tests: everything here drives the real binary `cyte` from outside, as a person, a
+//! client or an attacker would, and never links the library.
+//!
+//! One test binary for all of it, so that nothing that contains the engine is linked twice.
+//! `support` has the harness, `cases` one folder or file for each part of what is promised.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "in a test, a panic is the report"
+)]
+#![allow(unreachable_pub, reason = "a test binary has no outside")]
+
+mod cases;
+mod support;
