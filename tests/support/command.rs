@@ -318,14 +318,16 @@ impl Ran {
         self
     }
 
-    /// Expects an error with exit status `code` and the stable code `id`, told once, and gives
-    /// back standard error.
+    /// Expects an error with exit status `code` and the stable code `id`, told once, as text or as
+    /// JSON, and gives back standard error.
     #[track_caller]
     pub fn refused(self, code: i32, id: &str) -> String {
         let ran = self.expect(code);
         let text = ran.stderr;
-        assert_eq!(text.matches("error[").count(), 1, "`{}` tells one error:\n{text}", ran.shown);
-        assert!(text.contains(&format!("error[{id}]")), "`{}` does not say {id}:\n{text}", ran.shown);
+        let told = text.matches("error[").count() + text.matches("{\"error\":{").count();
+        assert_eq!(told, 1, "`{}` tells one error:\n{text}", ran.shown);
+        let is_said = text.contains(&format!("error[{id}]")) || text.contains(&format!("\"code\":\"{id}\""));
+        assert!(is_said, "`{}` does not say {id}:\n{text}", ran.shown);
         assert!(!text.contains("panicked"), "`{}`:\n{text}", ran.shown);
         text
     }

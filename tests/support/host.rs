@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::command::{Captured, Ran, Running};
 use super::wait::{LONG, SOON, until};
-use super::{Connection, Cyte, Response, Temp};
+use super::{Connection, Cyte, Response, Temp, warm};
 
 /// How a host is started.
 #[derive(Debug)]
@@ -36,7 +36,8 @@ impl Start {
         self
     }
 
-    /// On a state folder of the caller's, which stays when the host goes.
+    /// On a state folder of the caller's, which stays when the host goes and begins cold. Without
+    /// one the host gets an own folder with the code that earlier tests compiled.
     #[must_use]
     pub fn state(mut self, folder: impl AsRef<Path>) -> Self {
         self.state = Some(folder.as_ref().to_owned());
@@ -61,7 +62,8 @@ impl Start {
         let temp = Temp::new();
         let runtime = temp.join("run");
         std::fs::create_dir(&runtime).unwrap();
-        let state = self.state.unwrap_or_else(|| temp.join("state"));
+        let is_warm = self.state.is_none();
+        let state = self.state.unwrap_or_else(|| warm::folder(&temp));
         let mut cyte = Cyte::new(["run"])
             .arg(&self.path)
             .args(["--listen", "127.0.0.1:0", "--output", "json", "--state"])
@@ -75,6 +77,9 @@ impl Start {
         let process = cyte.spawn();
         let first = process.out.wait(LONG, |text| text.split_once('\n').map(|(line, _)| line.to_owned()));
         let Some(line) = first else { return Err(process.wait(SOON)) };
+        if is_warm {
+            warm::keep(&state);
+        }
         let listening: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not JSON: {line}"));
         let url = listening["url"].as_str().unwrap_or_else(|| panic!("no url: {line}")).to_owned();
         let address = url.strip_prefix("http://").unwrap().parse().unwrap();
@@ -184,7 +189,7 @@ impl Host {
     /// Its events so far, oldest first.
     #[track_caller]
     pub fn events(&self) -> Vec<Value> {
-        self.json(["events", "--last", "1000"])["events"].as_array().unwrap().clone()
+        self.json(["events", "--tail", "4096"])["events"].as_array().unwrap().clone()
     }
 
     /// Waits for an event of kind `kind` for which `is` holds.

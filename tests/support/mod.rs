@@ -3,7 +3,7 @@
 //!
 //! Every wait is for something to be true, with a deadline; nothing sleeps and hopes.
 
-#![allow(dead_code, reason = "a harness offers more than today's cases take")]
+#![allow(dead_code, unused_imports, reason = "a harness offers more than today's cases take")]
 
 pub mod command;
 pub mod guests;
@@ -15,6 +15,7 @@ pub mod project;
 pub mod snapshot;
 pub mod temp;
 pub mod wait;
+pub mod warm;
 
 pub use command::{Cyte, Ran};
 pub use guests::{guest, wat};

@@ -62,10 +62,10 @@ impl CellBody {
         }
     }
 
-    /// Why the body is broken already, before anything of it was sent.
-    pub(crate) fn take_error(&mut self) -> Option<BodyError> {
-        match &mut self.source {
-            Source::Broken(error) => error.take(),
+    /// Why this body is only a fragment, if that is known already.
+    pub(crate) fn broken(&self) -> Option<&BodyError> {
+        match &self.source {
+            Source::Broken(error) => error.as_ref(),
             Source::Open { .. } | Source::Whole => None,
         }
     }
@@ -155,12 +155,13 @@ fn poll_both(
         Poll::Pending if driver.has_failed() => Poll::Ready(Some(Err(BodyError::Guest))),
         // Only a running guest could still write.
         Poll::Pending if driver.has_ended() => {
-            Poll::Ready(Some(Err(BodyError::Broken("the guest returned before it finished its body".into()))))
+            let reason = "it returned before it finished its body".into();
+            Poll::Ready(Some(Err(driver.broken_off(reason))))
         }
         Poll::Pending => Poll::Pending,
     }
 }
 
 fn blame(driver: &Driver, error: &WasiError) -> BodyError {
-    if driver.has_failed() { BodyError::Guest } else { BodyError::Broken(error.to_string()) }
+    if driver.has_failed() { BodyError::Guest } else { driver.broken_off(error.to_string()) }
 }

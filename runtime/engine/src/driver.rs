@@ -13,7 +13,7 @@ use std::{
 };
 
 use cyte_organism::Nanos;
-use http::Response;
+use http::{Response, StatusCode};
 use tokio::{
     sync::oneshot,
     task::JoinHandle,
@@ -24,7 +24,8 @@ use wasmtime_wasi_http::WasiBody;
 use crate::{
     body::CellBody,
     call::{CallEnd, CallFuture, Head},
-    error::{Breach, CallError},
+    capability::log::Level,
+    error::{BodyError, Breach, CallError},
     ticker::Ticker,
     tissue::Tissue,
     vitals::Vitals,
@@ -80,26 +81,32 @@ pub(crate) struct Driver {
     progress: Nanos,
     is_head_out: bool,
     is_answered: bool,
+    is_body_seen: bool,
     deadline: Option<Pin<Box<Sleep>>>,
+    is_alone: bool,
 }
 
 impl Driver {
     pub(crate) fn new(tissue: Arc<Tissue>, vitals: Arc<Vitals>, call: CallFuture) -> Self {
         let started = tissue.host().clock.now();
         let metered = Metered { call, vitals: vitals.clone(), ticker: tissue.host().ticker.clone() };
-        Self { guest: Guest::Inline(metered), vitals, tissue, started, progress: started, is_head_out: false, is_answered: false, deadline: None }
+        Self { guest: Guest::Inline(metered), vitals, tissue, started, progress: started, is_head_out: false, is_alone: false, is_answered: false, is_body_seen: true, deadline: None }
     }
 
-    /// The guest's response: its head and a body that owns this driver.
+    /// The guest's response: its head and a body that owns this driver. To HEAD (`is_head`), as with
+    /// 204 and 304, nobody sees the body.
     pub(crate) async fn answer(
         mut self,
         mut head: oneshot::Receiver<Result<Head, String>>,
+        is_head: bool,
     ) -> Result<Response<CellBody>, CallError> {
         let Head { response, reading } = poll_fn(|context| self.poll_head(context, &mut head)).await?;
         self.is_head_out = true;
         self.progress();
         let (parts, body) = response.into_parts();
         let (tissue, started) = (self.tissue.clone(), self.started);
+        let bare = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED];
+        self.is_body_seen = !is_head && !bare.contains(&parts.status);
         let body = self.begin_body(body, reading).await?;
         tissue.answered(started);
         Ok(Response::from_parts(parts, body))
@@ -111,39 +118,59 @@ impl Driver {
         head: &mut oneshot::Receiver<Result<Head, String>>,
     ) -> Poll<Result<Head, CallError>> {
         let ended = self.poll_guest(context).is_ready();
-        // Polled inline the guest has just had its say; in the slow lane the head wakes us.
-        let arrived = match &self.guest {
-            Guest::Slow(_) => match Pin::new(head).poll(context) {
-                Poll::Ready(arrived) => arrived.ok(),
-                Poll::Pending => None,
-            },
-            Guest::Inline(_) | Guest::Ended(_) => head.try_recv().ok(),
-        };
+        let arrived = self.poll_arrival(context, head);
         // Nothing has been sent yet, so a guest that failed after its head gets no half response.
         if let Some(failure) = self.failure() {
             return Poll::Ready(Err(failure));
         }
         match arrived {
             Some(Ok(head)) => return Poll::Ready(Ok(head)),
-            Some(Err(code)) => return Poll::Ready(Err(CallError::Guest(code))),
-            None if ended => return Poll::Ready(Err(CallError::NoResponse)),
+            Some(Err(code)) => return Poll::Ready(Err(self.complaint(CallError::Guest(code)))),
+            None if ended => return Poll::Ready(Err(self.complaint(CallError::NoResponse))),
             None => {}
         }
         ready!(self.poll_deadline(context));
         Poll::Ready(Err(self.stop(Breach::Wall)))
     }
 
+    /// The head, if it is there. A guest polled here has just had its say; one that runs in another
+    /// task (in the slow lane, or because its cell is shared) wakes this one with it.
+    fn poll_arrival(
+        &self,
+        context: &mut Context<'_>,
+        head: &mut oneshot::Receiver<Result<Head, String>>,
+    ) -> Option<Result<Head, String>> {
+        let is_here = matches!(self.guest, Guest::Inline(_) | Guest::Ended(_)) && !self.tissue.is_shared();
+        if is_here {
+            return head.try_recv().ok();
+        }
+        // A guest may give the place for its answer back and go on; that cannot be asked twice.
+        if head.is_terminated() {
+            return None;
+        }
+        match Pin::new(head).poll(context) {
+            Poll::Ready(arrived) => arrived.ok(),
+            Poll::Pending => None,
+        }
+    }
+
     /// Whole if the guest has nothing more to say, else a stream that drives the guest.
-    async fn begin_body(mut self, body: WasiBody, reading: Option<oneshot::Sender<()>>) -> Result<CellBody, CallError> {
+    ///
+    /// A body that broke off before a byte of it left is no response at all: the client can still
+    /// be told. One that nobody sees may be shorter than announced.
+    async fn begin_body(
+        mut self,
+        body: WasiBody,
+        reading: Option<oneshot::Sender<()>>,
+    ) -> Result<CellBody, CallError> {
         let mut body = CellBody::new(body, reading);
         poll_fn(|context| {
             body.gather(context, &mut self);
             Poll::Ready(())
         })
         .await;
-        // Nothing has been sent yet, so a broken body becomes a clear answer.
-        match body.take_error() {
-            Some(error) => Err(self.failure().unwrap_or_else(|| CallError::Guest(error.to_string()))),
+        match body.broken().filter(|_| self.is_body_seen) {
+            Some(error) => Err(self.failure().unwrap_or_else(|| CallError::BrokenOff(error.to_string()))),
             None => Ok(body.keep(self)),
         }
     }
@@ -209,6 +236,18 @@ impl Driver {
         self.has_failed()
     }
 
+    /// Tells the gene's log what its guest did wrong, so that the request's id leads there.
+    fn complaint<E: std::fmt::Display>(&self, error: E) -> E {
+        self.tissue.complain(&self.vitals, Level::Warn, error.to_string());
+        error
+    }
+
+    /// The body ends before its end. One that nobody sees may: then nothing is said.
+    pub(crate) fn broken_off(&self, reason: String) -> BodyError {
+        let error = BodyError::Broken(reason);
+        if self.is_body_seen { self.complaint(error) } else { error }
+    }
+
     /// The response is complete; what the guest still does is its own affair.
     pub(crate) fn answered(&mut self, context: &mut Context<'_>) {
         self.is_answered = true;
@@ -256,10 +295,9 @@ impl Driver {
 
     /// The answer is out or nobody wants it any more, and the guest still works.
     fn let_finish(&mut self) {
-        if self.has_ended() {
-            return;
-        }
-        if self.tissue.is_shared() {
+        // One that runs alone already has nobody to hand it to: dropped, it ends (the host shuts
+        // down). A shared cell is driven by its own task.
+        if self.has_ended() || self.is_alone || self.tissue.is_shared() {
             return;
         }
         if self.tissue.is_one_use() && !self.is_answered {
@@ -275,6 +313,8 @@ impl Driver {
             progress: self.tissue.host().clock.now(),
             is_head_out: self.is_head_out,
             is_answered: self.is_answered,
+            is_body_seen: self.is_body_seen,
+            is_alone: true,
             deadline: None,
         };
         rest.vitals.curb(CURB);
@@ -283,6 +323,7 @@ impl Driver {
 
     /// Runs the guest to its end with nobody waiting.
     pub(crate) async fn finish_alone(mut self) {
+        self.is_alone = true;
         poll_fn(|context| {
             if self.poll_guest(context).is_pending() {
                 ready!(self.poll_deadline(context));

@@ -51,6 +51,9 @@ pub enum CallError {
     /// The guest returned without setting a response.
     #[error("the guest returned no response")]
     NoResponse,
+    /// The guest broke its response off, or announced another length, before a byte of it left.
+    #[error("the guest's response is broken: {0}")]
+    BrokenOff(String),
     /// The guest answered with an error code of wasi:http.
     #[error("the guest answered with an error: {0}")]
     Guest(String),

@@ -21,7 +21,7 @@ use cyte_organism::{
     lineage::Birth,
 };
 use dashmap::DashMap;
-use http::{Request, Response, header, uri::Scheme};
+use http::{Method, Request, Response, header, uri::Scheme};
 use http_body::Body;
 use http_body_util::BodyExt;
 use serde::Serialize;
@@ -190,8 +190,9 @@ impl Tissue {
         let request = request.map(|body| body.map_err(|error| request_error(error.into())));
         let (head, arriving) = oneshot::channel();
         let is_tls = facts.scheme == Scheme::HTTPS;
+        let is_head = request.method() == Method::HEAD;
         let call = call::call(self.pre.clone(), self.host.memory.clone(), vessel, request, is_tls, head);
-        Driver::new(self.clone(), vitals, call).answer(arriving).await
+        Driver::new(self.clone(), vitals, call).answer(arriving, is_head).await
     }
 
     /// A cell, a place for one, or a ticket to wait for either.
@@ -402,15 +403,20 @@ impl Tissue {
                 CallError::Trapped(error.root_cause().to_string())
             }
         };
+        self.complain(vitals, Level::Error, last_words(breach, error));
+        failure
+    }
+
+    /// Tells the gene's log what went wrong with the message that this cell holds.
+    pub(crate) fn complain(&self, vitals: &Vitals, level: Level, text: String) {
         self.pre.context.hands.log.line(LogLine {
             gene: self.gene().name.clone(),
             cell: vitals.birth.id.0,
             request: vitals.request(),
-            level: Level::Error,
+            level,
             source: Source::Host,
-            text: last_words(breach, error),
+            text,
         });
-        failure
     }
 
     /// Whether each cell serves one request only.

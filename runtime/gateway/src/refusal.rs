@@ -246,6 +246,7 @@ impl From<&CallError> for Refusal {
             CallError::Breached(Breach::Wall) => Refusal::WallClock,
             CallError::Breached(Breach::Memory | Breach::Structure) => Refusal::CellLimit,
             CallError::NoResponse => Refusal::CellSilent,
+            CallError::BrokenOff(_) => Refusal::CellAnswer,
             CallError::Guest(_) => Refusal::CellError,
         }
     }

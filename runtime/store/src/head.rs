@@ -1,10 +1,11 @@
 //! The durable head: one small `redb` file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cyte_dna::Known;
 use redb::backends::FileBackend;
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition};
 use serde::{Deserialize, Serialize};
 
 use crate::StoreError;
@@ -49,9 +50,19 @@ impl std::fmt::Debug for Sealed {
     }
 }
 
-/// The durable head of one state folder. Only one process may hold it.
+/// The durable head of one state folder. Only one process may write it.
 pub struct Head {
-    db: Database,
+    path: PathBuf,
+    file: Mutex<File>,
+}
+
+/// How the file is open. Opening for writing syncs the disk, which would be most of the time that a
+/// host takes to start, so the file is opened so only when something is to be written.
+enum File {
+    Reading(ReadOnlyDatabase),
+    Writing(Database),
+    /// Between the two, or after opening for writing failed.
+    Closed,
 }
 
 impl std::fmt::Debug for Head {
@@ -64,23 +75,53 @@ impl Head {
     /// Opens the head at `path`, making it when it is not there.
     ///
     /// # Errors
-    /// [`StoreError::Busy`] when another process holds it, otherwise what the file system or the
+    /// [`StoreError::Busy`] when another process writes it, otherwise what the file system or the
     /// database says.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let fresh = !path.exists();
-        let file = options().open(path).map_err(|error| StoreError::Io(error.to_string()))?;
-        let backend = FileBackend::new(file)?;
-        let db = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backend)?;
-        let head = Self { db };
+        let head = Self { path: path.to_owned(), file: Mutex::new(File::Closed) };
         if fresh {
-            head.make_tables()?;
+            head.writing(Self::make_tables)?;
+        } else {
+            head.reading(|_| Ok(()))?;
         }
         Ok(head)
     }
 
+    /// Runs `work` on one state of the file.
+    fn reading<R>(&self, work: impl FnOnce(ReadTransaction) -> Result<R, StoreError>) -> Result<R, StoreError> {
+        let mut file = self.lock();
+        if let File::Closed = *file {
+            *file = open_to_read(&self.path)?;
+        }
+        match &*file {
+            File::Reading(db) => work(db.begin_read()?),
+            File::Writing(db) => work(db.begin_read()?),
+            File::Closed => Err(StoreError::Io("the head is closed".into())),
+        }
+    }
+
+    /// Runs `work` with the file open for writing.
+    fn writing<R>(&self, work: impl FnOnce(&Database) -> Result<R, StoreError>) -> Result<R, StoreError> {
+        let mut file = self.lock();
+        if !matches!(*file, File::Writing(_)) {
+            // The reader's lock must be gone before the writer's is asked for.
+            *file = File::Closed;
+            *file = File::Writing(open_to_write(&self.path)?);
+        }
+        match &*file {
+            File::Writing(db) => work(db),
+            File::Reading(_) | File::Closed => Err(StoreError::Io("the head is closed".into())),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, File> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Makes every table once, so that readers never meet a missing one.
-    fn make_tables(&self) -> Result<(), StoreError> {
-        let write = self.db.begin_write()?;
+    fn make_tables(db: &Database) -> Result<(), StoreError> {
+        let write = db.begin_write()?;
         write.open_table(META)?;
         write.open_table(KNOWN)?;
         write.open_table(SECRETS)?;
@@ -95,12 +136,13 @@ impl Head {
     /// # Errors
     /// Fails when the file cannot be read, or the row does not decode.
     pub fn known(&self) -> Result<Option<Known>, StoreError> {
-        let read = self.db.begin_read()?;
-        let table = read.open_table(KNOWN)?;
-        let Some(row) = table.get(KNOWN_FORMAT)? else {
-            return Ok(None);
-        };
-        decode("known", row.value()).map(Some)
+        self.reading(|read| {
+            let table = read.open_table(KNOWN)?;
+            let Some(row) = table.get(KNOWN_FORMAT)? else {
+                return Ok(None);
+            };
+            decode("known", row.value()).map(Some)
+        })
     }
 
     /// Keeps what this host knows now, durably, in place of what it knew.
@@ -109,10 +151,12 @@ impl Head {
     /// Fails when the write does; then the host knows what it knew.
     pub fn set_known(&self, known: &Known) -> Result<(), StoreError> {
         let row = encode("known", known)?;
-        let write = self.db.begin_write()?;
-        write.open_table(KNOWN)?.insert(KNOWN_FORMAT, row.as_slice())?;
-        write.commit()?;
-        Ok(())
+        self.writing(|db| {
+            let write = db.begin_write()?;
+            write.open_table(KNOWN)?.insert(KNOWN_FORMAT, row.as_slice())?;
+            write.commit()?;
+            Ok(())
+        })
     }
 
     /// Keeps the sealed value of secret `name` and notes who did it, in one transaction.
@@ -121,11 +165,13 @@ impl Head {
     /// [`StoreError::TooLarge`] above [`SEALED_MAX`]; otherwise what the write says.
     pub fn put_secret(&self, name: &str, sealed: &Sealed, audit: &AuditEntry) -> Result<(), StoreError> {
         cap("a sealed secret", sealed.0.len(), SEALED_MAX)?;
-        let write = self.db.begin_write()?;
-        write.open_table(SECRETS)?.insert(name, sealed.0.as_slice())?;
-        append_audit(&write, audit)?;
-        write.commit()?;
-        Ok(())
+        self.writing(|db| {
+            let write = db.begin_write()?;
+            write.open_table(SECRETS)?.insert(name, sealed.0.as_slice())?;
+            append_audit(&write, audit)?;
+            write.commit()?;
+            Ok(())
+        })
     }
 
     /// Forgets secret `name` and notes who did it. Says whether there was one; when there was
@@ -134,15 +180,17 @@ impl Head {
     /// # Errors
     /// Fails when the write does; then the secret is still there.
     pub fn remove_secret(&self, name: &str, audit: &AuditEntry) -> Result<bool, StoreError> {
-        let write = self.db.begin_write()?;
-        let existed = write.open_table(SECRETS)?.remove(name)?.is_some();
-        if !existed {
-            write.abort()?;
-            return Ok(false);
-        }
-        append_audit(&write, audit)?;
-        write.commit()?;
-        Ok(true)
+        self.writing(|db| {
+            let write = db.begin_write()?;
+            let existed = write.open_table(SECRETS)?.remove(name)?.is_some();
+            if !existed {
+                write.abort()?;
+                return Ok(false);
+            }
+            append_audit(&write, audit)?;
+            write.commit()?;
+            Ok(true)
+        })
     }
 
     /// Every secret's name and sealed value, by name.
@@ -150,14 +198,15 @@ impl Head {
     /// # Errors
     /// Fails when the file cannot be read.
     pub fn secrets(&self) -> Result<Vec<(String, Sealed)>, StoreError> {
-        let read = self.db.begin_read()?;
-        let table = read.open_table(SECRETS)?;
-        let mut all = Vec::new();
-        for row in table.iter()? {
-            let (name, value) = row?;
-            all.push((name.value().to_owned(), Sealed(value.value().to_vec())));
-        }
-        Ok(all)
+        self.reading(|read| {
+            let table = read.open_table(SECRETS)?;
+            let mut all = Vec::new();
+            for row in table.iter()? {
+                let (name, value) = row?;
+                all.push((name.value().to_owned(), Sealed(value.value().to_vec())));
+            }
+            Ok(all)
+        })
     }
 
     /// Appends one entry to the audit trail.
@@ -165,10 +214,12 @@ impl Head {
     /// # Errors
     /// Fails when the write does.
     pub fn audit(&self, entry: &AuditEntry) -> Result<(), StoreError> {
-        let write = self.db.begin_write()?;
-        append_audit(&write, entry)?;
-        write.commit()?;
-        Ok(())
+        self.writing(|db| {
+            let write = db.begin_write()?;
+            append_audit(&write, entry)?;
+            write.commit()?;
+            Ok(())
+        })
     }
 
     /// The newest `limit` audit entries with their numbers, oldest of them first.
@@ -176,16 +227,33 @@ impl Head {
     /// # Errors
     /// Fails when the file cannot be read or a row does not decode.
     pub fn audit_trail(&self, limit: usize) -> Result<Vec<(u64, AuditEntry)>, StoreError> {
-        let read = self.db.begin_read()?;
-        let table = read.open_table(AUDIT)?;
-        let mut newest = Vec::new();
-        for row in table.iter()?.rev().take(limit) {
-            let (number, value) = row?;
-            newest.push((number.value(), decode("audit", value.value())?));
-        }
-        newest.reverse();
-        Ok(newest)
+        self.reading(|read| {
+            let table = read.open_table(AUDIT)?;
+            let mut newest = Vec::new();
+            for row in table.iter()?.rev().take(limit) {
+                let (number, value) = row?;
+                newest.push((number.value(), decode("audit", value.value())?));
+            }
+            newest.reverse();
+            Ok(newest)
+        })
     }
+}
+
+/// A file that was not closed (a host that was killed) is repaired, which takes writing.
+fn open_to_read(path: &Path) -> Result<File, StoreError> {
+    let read_only = Database::builder().set_cache_size(CACHE_BYTES).open_read_only(path);
+    match read_only {
+        Ok(db) => Ok(File::Reading(db)),
+        Err(redb::DatabaseError::RepairAborted) => open_to_write(path).map(File::Writing),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn open_to_write(path: &Path) -> Result<Database, StoreError> {
+    let file = options().open(path).map_err(|error| StoreError::Io(error.to_string()))?;
+    let backend = FileBackend::new(file)?;
+    Ok(Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backend)?)
 }
 
 /// The user's alone, whatever the umask says.
@@ -264,11 +332,14 @@ mod tests {
     #[test]
     fn the_audit_trail_is_bounded() {
         let head = Head::open(&folder("trail").join("head.redb")).unwrap();
-        let write = head.db.begin_write().unwrap();
-        for _ in 0..AUDIT_KEPT + 5 {
-            append_audit(&write, &entry("x")).unwrap();
-        }
-        write.commit().unwrap();
+        head.writing(|db| {
+            let write = db.begin_write()?;
+            for _ in 0..AUDIT_KEPT + 5 {
+                append_audit(&write, &entry("x"))?;
+            }
+            Ok(write.commit()?)
+        })
+        .unwrap();
         let trail = head.audit_trail(usize::MAX).unwrap();
         assert_eq!(trail.len() as u64, AUDIT_KEPT);
         assert_eq!(trail.first().map(|(number, _)| *number), Some(5));
@@ -297,10 +368,17 @@ mod tests {
     }
 
     #[test]
-    fn a_second_opener_is_told_that_it_is_busy() {
+    fn a_second_opener_of_a_head_that_is_written_is_told_that_it_is_busy() {
         let path = folder("busy").join("head.redb");
-        let _first = Head::open(&path).unwrap();
+        let first = Head::open(&path).unwrap();
+        first.audit(&entry("x")).unwrap();
         assert!(matches!(Head::open(&path), Err(StoreError::Busy)));
+        drop(first);
+        let readers = (Head::open(&path).unwrap(), Head::open(&path).unwrap());
+        assert!(matches!(readers.0.audit(&entry("y")), Err(StoreError::Busy)));
+        drop(readers.1);
+        readers.0.audit(&entry("y")).unwrap();
+        assert_eq!(readers.0.audit_trail(9).unwrap().len(), 2);
     }
 
     #[test]

@@ -4959,7 +4959,9 @@ pub mod wit_future {
                                 1 => {
                                     let e = {
                                         let l2 = *ptr.add(12).cast::<i32>();
-                                        super::super::wasi::http0_3_0::types::Fields::from_handle(l2 as u32)
+                                        super::super::wasi::http0_3_0::types::Fields::from_handle(
+                                            l2 as u32,
+                                        )
                                     };
                                     Some(e)
                                 }
@@ -4978,7 +4980,8 @@ pub mod wit_future {
                                     let e65 = {
                                         let l4 = i32::from(*ptr.add(16).cast::<u8>());
                                         let l8 = i32::from(
-                                            *ptr.add(16 + 3 * ::core::mem::size_of::<*const u8>())
+                                            *ptr
+                                                .add(16 + 3 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<u8>(),
                                         );
                                         super::super::wasi::http0_3_0::types::DnsErrorPayload {
@@ -5009,10 +5012,9 @@ pub mod wit_future {
                                                 1 => {
                                                     let e = {
                                                         let l9 = i32::from(
-                                                            *ptr.add(
-                                                                18 + 3 * ::core::mem::size_of::<*const u8>(),
-                                                            )
-                                                            .cast::<u16>(),
+                                                            *ptr
+                                                                .add(18 + 3 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<u16>(),
                                                         );
                                                         l9 as u16
                                                     };
@@ -5040,7 +5042,8 @@ pub mod wit_future {
                                     let e65 = {
                                         let l10 = i32::from(*ptr.add(16).cast::<u8>());
                                         let l12 = i32::from(
-                                            *ptr.add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                            *ptr
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<u8>(),
                                         );
                                         super::super::wasi::http0_3_0::types::TlsAlertReceivedPayload {
@@ -5128,16 +5131,14 @@ pub mod wit_future {
                                             1 => {
                                                 let e = {
                                                     let l21 = i32::from(
-                                                        *ptr.add(
-                                                            16 + 1 * ::core::mem::size_of::<*const u8>(),
-                                                        )
-                                                        .cast::<u8>(),
+                                                        *ptr
+                                                            .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>(),
                                                     );
                                                     let l25 = i32::from(
-                                                        *ptr.add(
-                                                            16 + 4 * ::core::mem::size_of::<*const u8>(),
-                                                        )
-                                                        .cast::<u8>(),
+                                                        *ptr
+                                                            .add(16 + 4 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>(),
                                                     );
                                                     super::super::wasi::http0_3_0::types::FieldSizePayload {
                                                         field_name: match l21 {
@@ -5145,20 +5146,10 @@ pub mod wit_future {
                                                             1 => {
                                                                 let e = {
                                                                     let l22 = *ptr
-                                                                        .add(
-                                                                            16 + 2 * ::core::mem::size_of::<
-                                                                                *const u8,
-                                                                            >(
-                                                                            ),
-                                                                        )
+                                                                        .add(16 + 2 * ::core::mem::size_of::<*const u8>())
                                                                         .cast::<*mut u8>();
                                                                     let l23 = *ptr
-                                                                        .add(
-                                                                            16 + 3 * ::core::mem::size_of::<
-                                                                                *const u8,
-                                                                            >(
-                                                                            ),
-                                                                        )
+                                                                        .add(16 + 3 * ::core::mem::size_of::<*const u8>())
                                                                         .cast::<usize>();
                                                                     let len24 = l23;
                                                                     let bytes24 = super::super::_rt::Vec::from_raw_parts(
@@ -5170,29 +5161,20 @@ pub mod wit_future {
                                                                 };
                                                                 Some(e)
                                                             }
-                                                            _ => {
-                                                                super::super::_rt::invalid_enum_discriminant()
-                                                            }
+                                                            _ => super::super::_rt::invalid_enum_discriminant(),
                                                         },
                                                         field_size: match l25 {
                                                             0 => None,
                                                             1 => {
                                                                 let e = {
                                                                     let l26 = *ptr
-                                                                        .add(
-                                                                            20 + 4 * ::core::mem::size_of::<
-                                                                                *const u8,
-                                                                            >(
-                                                                            ),
-                                                                        )
+                                                                        .add(20 + 4 * ::core::mem::size_of::<*const u8>())
                                                                         .cast::<i32>();
                                                                     l26 as u32
                                                                 };
                                                                 Some(e)
                                                             }
-                                                            _ => {
-                                                                super::super::_rt::invalid_enum_discriminant()
-                                                            }
+                                                            _ => super::super::_rt::invalid_enum_discriminant(),
                                                         },
                                                     }
                                                 };
@@ -5224,7 +5206,8 @@ pub mod wit_future {
                                     let e65 = {
                                         let l29 = i32::from(*ptr.add(16).cast::<u8>());
                                         let l33 = i32::from(
-                                            *ptr.add(16 + 3 * ::core::mem::size_of::<*const u8>())
+                                            *ptr
+                                                .add(16 + 3 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<u8>(),
                                         );
                                         super::super::wasi::http0_3_0::types::FieldSizePayload {
@@ -5289,7 +5272,8 @@ pub mod wit_future {
                                     let e65 = {
                                         let l37 = i32::from(*ptr.add(16).cast::<u8>());
                                         let l41 = i32::from(
-                                            *ptr.add(16 + 3 * ::core::mem::size_of::<*const u8>())
+                                            *ptr
+                                                .add(16 + 3 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<u8>(),
                                         );
                                         super::super::wasi::http0_3_0::types::FieldSizePayload {
@@ -5370,7 +5354,8 @@ pub mod wit_future {
                                     let e65 = {
                                         let l47 = i32::from(*ptr.add(16).cast::<u8>());
                                         let l51 = i32::from(
-                                            *ptr.add(16 + 3 * ::core::mem::size_of::<*const u8>())
+                                            *ptr
+                                                .add(16 + 3 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<u8>(),
                                         );
                                         super::super::wasi::http0_3_0::types::FieldSizePayload {
@@ -5553,9 +5538,11 @@ pub mod wit_future {
                                         let ptr1 = vec1.as_ptr().cast::<u8>();
                                         let len1 = vec1.len();
                                         ::core::mem::forget(vec1);
-                                        *ptr.add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                        *ptr
+                                            .add(16 + 2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len1;
-                                        *ptr.add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                        *ptr
+                                            .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr1.cast_mut();
                                     }
                                     None => {
@@ -5564,14 +5551,17 @@ pub mod wit_future {
                                 };
                                 match info_code0 {
                                     Some(e) => {
-                                        *ptr.add(16 + 3 * ::core::mem::size_of::<*const u8>()).cast::<u8>() =
-                                            (1i32) as u8;
-                                        *ptr.add(18 + 3 * ::core::mem::size_of::<*const u8>())
+                                        *ptr
+                                            .add(16 + 3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (1i32) as u8;
+                                        *ptr
+                                            .add(18 + 3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<u16>() = (super::super::_rt::as_i32(e)) as u16;
                                     }
                                     None => {
-                                        *ptr.add(16 + 3 * ::core::mem::size_of::<*const u8>()).cast::<u8>() =
-                                            (0i32) as u8;
+                                        *ptr
+                                            .add(16 + 3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (0i32) as u8;
                                     }
                                 };
                             }
@@ -5620,7 +5610,8 @@ pub mod wit_future {
                                 match alert_id2 {
                                     Some(e) => {
                                         *ptr.add(16).cast::<u8>() = (1i32) as u8;
-                                        *ptr.add(17).cast::<u8>() = (super::super::_rt::as_i32(e)) as u8;
+                                        *ptr.add(17).cast::<u8>() = (super::super::_rt::as_i32(e))
+                                            as u8;
                                     }
                                     None => {
                                         *ptr.add(16).cast::<u8>() = (0i32) as u8;
@@ -5628,20 +5619,24 @@ pub mod wit_future {
                                 };
                                 match alert_message2 {
                                     Some(e) => {
-                                        *ptr.add(16 + 1 * ::core::mem::size_of::<*const u8>()).cast::<u8>() =
-                                            (1i32) as u8;
+                                        *ptr
+                                            .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (1i32) as u8;
                                         let vec3 = (e.into_bytes()).into_boxed_slice();
                                         let ptr3 = vec3.as_ptr().cast::<u8>();
                                         let len3 = vec3.len();
                                         ::core::mem::forget(vec3);
-                                        *ptr.add(16 + 3 * ::core::mem::size_of::<*const u8>())
+                                        *ptr
+                                            .add(16 + 3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len3;
-                                        *ptr.add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                        *ptr
+                                            .add(16 + 2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr3.cast_mut();
                                     }
                                     None => {
-                                        *ptr.add(16 + 1 * ::core::mem::size_of::<*const u8>()).cast::<u8>() =
-                                            (0i32) as u8;
+                                        *ptr
+                                            .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (0i32) as u8;
                                     }
                                 };
                             }
@@ -5695,31 +5690,38 @@ pub mod wit_future {
                                         } = e;
                                         match field_name4 {
                                             Some(e) => {
-                                                *ptr.add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                *ptr
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (1i32) as u8;
                                                 let vec5 = (e.into_bytes()).into_boxed_slice();
                                                 let ptr5 = vec5.as_ptr().cast::<u8>();
                                                 let len5 = vec5.len();
                                                 ::core::mem::forget(vec5);
-                                                *ptr.add(16 + 3 * ::core::mem::size_of::<*const u8>())
+                                                *ptr
+                                                    .add(16 + 3 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<usize>() = len5;
-                                                *ptr.add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                                *ptr
+                                                    .add(16 + 2 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<*mut u8>() = ptr5.cast_mut();
                                             }
                                             None => {
-                                                *ptr.add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                *ptr
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (0i32) as u8;
                                             }
                                         };
                                         match field_size4 {
                                             Some(e) => {
-                                                *ptr.add(16 + 4 * ::core::mem::size_of::<*const u8>())
+                                                *ptr
+                                                    .add(16 + 4 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (1i32) as u8;
-                                                *ptr.add(20 + 4 * ::core::mem::size_of::<*const u8>())
+                                                *ptr
+                                                    .add(20 + 4 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<i32>() = super::super::_rt::as_i32(e);
                                             }
                                             None => {
-                                                *ptr.add(16 + 4 * ::core::mem::size_of::<*const u8>())
+                                                *ptr
+                                                    .add(16 + 4 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (0i32) as u8;
                                             }
                                         };
@@ -5754,9 +5756,11 @@ pub mod wit_future {
                                         let ptr7 = vec7.as_ptr().cast::<u8>();
                                         let len7 = vec7.len();
                                         ::core::mem::forget(vec7);
-                                        *ptr.add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                        *ptr
+                                            .add(16 + 2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len7;
-                                        *ptr.add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                        *ptr
+                                            .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr7.cast_mut();
                                     }
                                     None => {
@@ -5765,14 +5769,17 @@ pub mod wit_future {
                                 };
                                 match field_size6 {
                                     Some(e) => {
-                                        *ptr.add(16 + 3 * ::core::mem::size_of::<*const u8>()).cast::<u8>() =
-                                            (1i32) as u8;
-                                        *ptr.add(20 + 3 * ::core::mem::size_of::<*const u8>())
+                                        *ptr
+                                            .add(16 + 3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (1i32) as u8;
+                                        *ptr
+                                            .add(20 + 3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<i32>() = super::super::_rt::as_i32(e);
                                     }
                                     None => {
-                                        *ptr.add(16 + 3 * ::core::mem::size_of::<*const u8>()).cast::<u8>() =
-                                            (0i32) as u8;
+                                        *ptr
+                                            .add(16 + 3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (0i32) as u8;
                                     }
                                 };
                             }
@@ -5804,9 +5811,11 @@ pub mod wit_future {
                                         let ptr9 = vec9.as_ptr().cast::<u8>();
                                         let len9 = vec9.len();
                                         ::core::mem::forget(vec9);
-                                        *ptr.add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                        *ptr
+                                            .add(16 + 2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len9;
-                                        *ptr.add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                        *ptr
+                                            .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr9.cast_mut();
                                     }
                                     None => {
@@ -5815,14 +5824,17 @@ pub mod wit_future {
                                 };
                                 match field_size8 {
                                     Some(e) => {
-                                        *ptr.add(16 + 3 * ::core::mem::size_of::<*const u8>()).cast::<u8>() =
-                                            (1i32) as u8;
-                                        *ptr.add(20 + 3 * ::core::mem::size_of::<*const u8>())
+                                        *ptr
+                                            .add(16 + 3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (1i32) as u8;
+                                        *ptr
+                                            .add(20 + 3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<i32>() = super::super::_rt::as_i32(e);
                                     }
                                     None => {
-                                        *ptr.add(16 + 3 * ::core::mem::size_of::<*const u8>()).cast::<u8>() =
-                                            (0i32) as u8;
+                                        *ptr
+                                            .add(16 + 3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (0i32) as u8;
                                     }
                                 };
                             }
@@ -5863,9 +5875,11 @@ pub mod wit_future {
                                         let ptr11 = vec11.as_ptr().cast::<u8>();
                                         let len11 = vec11.len();
                                         ::core::mem::forget(vec11);
-                                        *ptr.add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                        *ptr
+                                            .add(16 + 2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len11;
-                                        *ptr.add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                        *ptr
+                                            .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr11.cast_mut();
                                     }
                                     None => {
@@ -5874,14 +5888,17 @@ pub mod wit_future {
                                 };
                                 match field_size10 {
                                     Some(e) => {
-                                        *ptr.add(16 + 3 * ::core::mem::size_of::<*const u8>()).cast::<u8>() =
-                                            (1i32) as u8;
-                                        *ptr.add(20 + 3 * ::core::mem::size_of::<*const u8>())
+                                        *ptr
+                                            .add(16 + 3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (1i32) as u8;
+                                        *ptr
+                                            .add(20 + 3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<i32>() = super::super::_rt::as_i32(e);
                                     }
                                     None => {
-                                        *ptr.add(16 + 3 * ::core::mem::size_of::<*const u8>()).cast::<u8>() =
-                                            (0i32) as u8;
+                                        *ptr
+                                            .add(16 + 3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (0i32) as u8;
                                     }
                                 };
                             }
@@ -5894,9 +5911,11 @@ pub mod wit_future {
                                         let ptr12 = vec12.as_ptr().cast::<u8>();
                                         let len12 = vec12.len();
                                         ::core::mem::forget(vec12);
-                                        *ptr.add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                        *ptr
+                                            .add(16 + 2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len12;
-                                        *ptr.add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                        *ptr
+                                            .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr12.cast_mut();
                                     }
                                     None => {
@@ -5913,9 +5932,11 @@ pub mod wit_future {
                                         let ptr13 = vec13.as_ptr().cast::<u8>();
                                         let len13 = vec13.len();
                                         ::core::mem::forget(vec13);
-                                        *ptr.add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                        *ptr
+                                            .add(16 + 2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len13;
-                                        *ptr.add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                        *ptr
+                                            .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr13.cast_mut();
                                     }
                                     None => {
@@ -5947,9 +5968,11 @@ pub mod wit_future {
                                         let ptr14 = vec14.as_ptr().cast::<u8>();
                                         let len14 = vec14.len();
                                         ::core::mem::forget(vec14);
-                                        *ptr.add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                        *ptr
+                                            .add(16 + 2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len14;
-                                        *ptr.add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                        *ptr
+                                            .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr14.cast_mut();
                                     }
                                     None => {
@@ -6000,7 +6023,9 @@ pub mod wit_future {
                             13 => {}
                             14 => {
                                 let l5 = i32::from(
-                                    *ptr.add(16 + 1 * ::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                    *ptr
+                                        .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>(),
                                 );
                                 match l5 {
                                     0 => {}
@@ -6028,7 +6053,8 @@ pub mod wit_future {
                                     0 => {}
                                     _ => {
                                         let l9 = i32::from(
-                                            *ptr.add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                            *ptr
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<u8>(),
                                         );
                                         match l9 {
@@ -6175,12 +6201,13 @@ pub mod wit_future {
             start_write,
         };
         impl super::FuturePayload
-            for ::core::result::Result<
-                ::core::option::Option<super::super::wasi::http0_3_0::types::Trailers>,
-                super::super::wasi::http0_3_0::types::ErrorCode,
-            >
-        {
-            const VTABLE: &'static ::wit_bindgen::rt::async_support::FutureVtable<Self> = &VTABLE;
+        for ::core::result::Result<
+            ::core::option::Option<super::super::wasi::http0_3_0::types::Trailers>,
+            super::super::wasi::http0_3_0::types::ErrorCode,
+        > {
+            const VTABLE: &'static ::wit_bindgen::rt::async_support::FutureVtable<
+                Self,
+            > = &VTABLE;
         }
     }
     #[doc(hidden)]
@@ -6264,7 +6291,10 @@ pub mod wit_future {
         }
         unsafe fn lift(
             ptr: *mut u8,
-        ) -> ::core::result::Result<(), super::super::wasi::http0_3_0::types::ErrorCode> {
+        ) -> ::core::result::Result<
+            (),
+            super::super::wasi::http0_3_0::types::ErrorCode,
+        > {
             unsafe {
                 let l0 = i32::from(*ptr.add(0).cast::<u8>());
                 match l0 {
@@ -6282,7 +6312,8 @@ pub mod wit_future {
                                     let e63 = {
                                         let l2 = i32::from(*ptr.add(16).cast::<u8>());
                                         let l6 = i32::from(
-                                            *ptr.add(16 + 3 * ::core::mem::size_of::<*const u8>())
+                                            *ptr
+                                                .add(16 + 3 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<u8>(),
                                         );
                                         super::super::wasi::http0_3_0::types::DnsErrorPayload {
@@ -6313,10 +6344,9 @@ pub mod wit_future {
                                                 1 => {
                                                     let e = {
                                                         let l7 = i32::from(
-                                                            *ptr.add(
-                                                                18 + 3 * ::core::mem::size_of::<*const u8>(),
-                                                            )
-                                                            .cast::<u16>(),
+                                                            *ptr
+                                                                .add(18 + 3 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<u16>(),
                                                         );
                                                         l7 as u16
                                                     };
@@ -6344,7 +6374,8 @@ pub mod wit_future {
                                     let e63 = {
                                         let l8 = i32::from(*ptr.add(16).cast::<u8>());
                                         let l10 = i32::from(
-                                            *ptr.add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                            *ptr
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<u8>(),
                                         );
                                         super::super::wasi::http0_3_0::types::TlsAlertReceivedPayload {
@@ -6432,16 +6463,14 @@ pub mod wit_future {
                                             1 => {
                                                 let e = {
                                                     let l19 = i32::from(
-                                                        *ptr.add(
-                                                            16 + 1 * ::core::mem::size_of::<*const u8>(),
-                                                        )
-                                                        .cast::<u8>(),
+                                                        *ptr
+                                                            .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>(),
                                                     );
                                                     let l23 = i32::from(
-                                                        *ptr.add(
-                                                            16 + 4 * ::core::mem::size_of::<*const u8>(),
-                                                        )
-                                                        .cast::<u8>(),
+                                                        *ptr
+                                                            .add(16 + 4 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>(),
                                                     );
                                                     super::super::wasi::http0_3_0::types::FieldSizePayload {
                                                         field_name: match l19 {
@@ -6449,20 +6478,10 @@ pub mod wit_future {
                                                             1 => {
                                                                 let e = {
                                                                     let l20 = *ptr
-                                                                        .add(
-                                                                            16 + 2 * ::core::mem::size_of::<
-                                                                                *const u8,
-                                                                            >(
-                                                                            ),
-                                                                        )
+                                                                        .add(16 + 2 * ::core::mem::size_of::<*const u8>())
                                                                         .cast::<*mut u8>();
                                                                     let l21 = *ptr
-                                                                        .add(
-                                                                            16 + 3 * ::core::mem::size_of::<
-                                                                                *const u8,
-                                                                            >(
-                                                                            ),
-                                                                        )
+                                                                        .add(16 + 3 * ::core::mem::size_of::<*const u8>())
                                                                         .cast::<usize>();
                                                                     let len22 = l21;
                                                                     let bytes22 = super::super::_rt::Vec::from_raw_parts(
@@ -6474,29 +6493,20 @@ pub mod wit_future {
                                                                 };
                                                                 Some(e)
                                                             }
-                                                            _ => {
-                                                                super::super::_rt::invalid_enum_discriminant()
-                                                            }
+                                                            _ => super::super::_rt::invalid_enum_discriminant(),
                                                         },
                                                         field_size: match l23 {
                                                             0 => None,
                                                             1 => {
                                                                 let e = {
                                                                     let l24 = *ptr
-                                                                        .add(
-                                                                            20 + 4 * ::core::mem::size_of::<
-                                                                                *const u8,
-                                                                            >(
-                                                                            ),
-                                                                        )
+                                                                        .add(20 + 4 * ::core::mem::size_of::<*const u8>())
                                                                         .cast::<i32>();
                                                                     l24 as u32
                                                                 };
                                                                 Some(e)
                                                             }
-                                                            _ => {
-                                                                super::super::_rt::invalid_enum_discriminant()
-                                                            }
+                                                            _ => super::super::_rt::invalid_enum_discriminant(),
                                                         },
                                                     }
                                                 };
@@ -6528,7 +6538,8 @@ pub mod wit_future {
                                     let e63 = {
                                         let l27 = i32::from(*ptr.add(16).cast::<u8>());
                                         let l31 = i32::from(
-                                            *ptr.add(16 + 3 * ::core::mem::size_of::<*const u8>())
+                                            *ptr
+                                                .add(16 + 3 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<u8>(),
                                         );
                                         super::super::wasi::http0_3_0::types::FieldSizePayload {
@@ -6593,7 +6604,8 @@ pub mod wit_future {
                                     let e63 = {
                                         let l35 = i32::from(*ptr.add(16).cast::<u8>());
                                         let l39 = i32::from(
-                                            *ptr.add(16 + 3 * ::core::mem::size_of::<*const u8>())
+                                            *ptr
+                                                .add(16 + 3 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<u8>(),
                                         );
                                         super::super::wasi::http0_3_0::types::FieldSizePayload {
@@ -6674,7 +6686,8 @@ pub mod wit_future {
                                     let e63 = {
                                         let l45 = i32::from(*ptr.add(16).cast::<u8>());
                                         let l49 = i32::from(
-                                            *ptr.add(16 + 3 * ::core::mem::size_of::<*const u8>())
+                                            *ptr
+                                                .add(16 + 3 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<u8>(),
                                         );
                                         super::super::wasi::http0_3_0::types::FieldSizePayload {
@@ -6817,7 +6830,10 @@ pub mod wit_future {
             }
         }
         unsafe fn lower(
-            value: ::core::result::Result<(), super::super::wasi::http0_3_0::types::ErrorCode>,
+            value: ::core::result::Result<
+                (),
+                super::super::wasi::http0_3_0::types::ErrorCode,
+            >,
             ptr: *mut u8,
         ) {
             unsafe {
@@ -6845,9 +6861,11 @@ pub mod wit_future {
                                         let ptr1 = vec1.as_ptr().cast::<u8>();
                                         let len1 = vec1.len();
                                         ::core::mem::forget(vec1);
-                                        *ptr.add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                        *ptr
+                                            .add(16 + 2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len1;
-                                        *ptr.add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                        *ptr
+                                            .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr1.cast_mut();
                                     }
                                     None => {
@@ -6856,14 +6874,17 @@ pub mod wit_future {
                                 };
                                 match info_code0 {
                                     Some(e) => {
-                                        *ptr.add(16 + 3 * ::core::mem::size_of::<*const u8>()).cast::<u8>() =
-                                            (1i32) as u8;
-                                        *ptr.add(18 + 3 * ::core::mem::size_of::<*const u8>())
+                                        *ptr
+                                            .add(16 + 3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (1i32) as u8;
+                                        *ptr
+                                            .add(18 + 3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<u16>() = (super::super::_rt::as_i32(e)) as u16;
                                     }
                                     None => {
-                                        *ptr.add(16 + 3 * ::core::mem::size_of::<*const u8>()).cast::<u8>() =
-                                            (0i32) as u8;
+                                        *ptr
+                                            .add(16 + 3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (0i32) as u8;
                                     }
                                 };
                             }
@@ -6912,7 +6933,8 @@ pub mod wit_future {
                                 match alert_id2 {
                                     Some(e) => {
                                         *ptr.add(16).cast::<u8>() = (1i32) as u8;
-                                        *ptr.add(17).cast::<u8>() = (super::super::_rt::as_i32(e)) as u8;
+                                        *ptr.add(17).cast::<u8>() = (super::super::_rt::as_i32(e))
+                                            as u8;
                                     }
                                     None => {
                                         *ptr.add(16).cast::<u8>() = (0i32) as u8;
@@ -6920,20 +6942,24 @@ pub mod wit_future {
                                 };
                                 match alert_message2 {
                                     Some(e) => {
-                                        *ptr.add(16 + 1 * ::core::mem::size_of::<*const u8>()).cast::<u8>() =
-                                            (1i32) as u8;
+                                        *ptr
+                                            .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (1i32) as u8;
                                         let vec3 = (e.into_bytes()).into_boxed_slice();
                                         let ptr3 = vec3.as_ptr().cast::<u8>();
                                         let len3 = vec3.len();
                                         ::core::mem::forget(vec3);
-                                        *ptr.add(16 + 3 * ::core::mem::size_of::<*const u8>())
+                                        *ptr
+                                            .add(16 + 3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len3;
-                                        *ptr.add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                        *ptr
+                                            .add(16 + 2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr3.cast_mut();
                                     }
                                     None => {
-                                        *ptr.add(16 + 1 * ::core::mem::size_of::<*const u8>()).cast::<u8>() =
-                                            (0i32) as u8;
+                                        *ptr
+                                            .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (0i32) as u8;
                                     }
                                 };
                             }
@@ -6987,31 +7013,38 @@ pub mod wit_future {
                                         } = e;
                                         match field_name4 {
                                             Some(e) => {
-                                                *ptr.add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                *ptr
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (1i32) as u8;
                                                 let vec5 = (e.into_bytes()).into_boxed_slice();
                                                 let ptr5 = vec5.as_ptr().cast::<u8>();
                                                 let len5 = vec5.len();
                                                 ::core::mem::forget(vec5);
-                                                *ptr.add(16 + 3 * ::core::mem::size_of::<*const u8>())
+                                                *ptr
+                                                    .add(16 + 3 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<usize>() = len5;
-                                                *ptr.add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                                *ptr
+                                                    .add(16 + 2 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<*mut u8>() = ptr5.cast_mut();
                                             }
                                             None => {
-                                                *ptr.add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                *ptr
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (0i32) as u8;
                                             }
                                         };
                                         match field_size4 {
                                             Some(e) => {
-                                                *ptr.add(16 + 4 * ::core::mem::size_of::<*const u8>())
+                                                *ptr
+                                                    .add(16 + 4 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (1i32) as u8;
-                                                *ptr.add(20 + 4 * ::core::mem::size_of::<*const u8>())
+                                                *ptr
+                                                    .add(20 + 4 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<i32>() = super::super::_rt::as_i32(e);
                                             }
                                             None => {
-                                                *ptr.add(16 + 4 * ::core::mem::size_of::<*const u8>())
+                                                *ptr
+                                                    .add(16 + 4 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (0i32) as u8;
                                             }
                                         };
@@ -7046,9 +7079,11 @@ pub mod wit_future {
                                         let ptr7 = vec7.as_ptr().cast::<u8>();
                                         let len7 = vec7.len();
                                         ::core::mem::forget(vec7);
-                                        *ptr.add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                        *ptr
+                                            .add(16 + 2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len7;
-                                        *ptr.add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                        *ptr
+                                            .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr7.cast_mut();
                                     }
                                     None => {
@@ -7057,14 +7092,17 @@ pub mod wit_future {
                                 };
                                 match field_size6 {
                                     Some(e) => {
-                                        *ptr.add(16 + 3 * ::core::mem::size_of::<*const u8>()).cast::<u8>() =
-                                            (1i32) as u8;
-                                        *ptr.add(20 + 3 * ::core::mem::size_of::<*const u8>())
+                                        *ptr
+                                            .add(16 + 3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (1i32) as u8;
+                                        *ptr
+                                            .add(20 + 3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<i32>() = super::super::_rt::as_i32(e);
                                     }
                                     None => {
-                                        *ptr.add(16 + 3 * ::core::mem::size_of::<*const u8>()).cast::<u8>() =
-                                            (0i32) as u8;
+                                        *ptr
+                                            .add(16 + 3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (0i32) as u8;
                                     }
                                 };
                             }
@@ -7096,9 +7134,11 @@ pub mod wit_future {
                                         let ptr9 = vec9.as_ptr().cast::<u8>();
                                         let len9 = vec9.len();
                                         ::core::mem::forget(vec9);
-                                        *ptr.add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                        *ptr
+                                            .add(16 + 2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len9;
-                                        *ptr.add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                        *ptr
+                                            .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr9.cast_mut();
                                     }
                                     None => {
@@ -7107,14 +7147,17 @@ pub mod wit_future {
                                 };
                                 match field_size8 {
                                     Some(e) => {
-                                        *ptr.add(16 + 3 * ::core::mem::size_of::<*const u8>()).cast::<u8>() =
-                                            (1i32) as u8;
-                                        *ptr.add(20 + 3 * ::core::mem::size_of::<*const u8>())
+                                        *ptr
+                                            .add(16 + 3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (1i32) as u8;
+                                        *ptr
+                                            .add(20 + 3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<i32>() = super::super::_rt::as_i32(e);
                                     }
                                     None => {
-                                        *ptr.add(16 + 3 * ::core::mem::size_of::<*const u8>()).cast::<u8>() =
-                                            (0i32) as u8;
+                                        *ptr
+                                            .add(16 + 3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (0i32) as u8;
                                     }
                                 };
                             }
@@ -7155,9 +7198,11 @@ pub mod wit_future {
                                         let ptr11 = vec11.as_ptr().cast::<u8>();
                                         let len11 = vec11.len();
                                         ::core::mem::forget(vec11);
-                                        *ptr.add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                        *ptr
+                                            .add(16 + 2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len11;
-                                        *ptr.add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                        *ptr
+                                            .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr11.cast_mut();
                                     }
                                     None => {
@@ -7166,14 +7211,17 @@ pub mod wit_future {
                                 };
                                 match field_size10 {
                                     Some(e) => {
-                                        *ptr.add(16 + 3 * ::core::mem::size_of::<*const u8>()).cast::<u8>() =
-                                            (1i32) as u8;
-                                        *ptr.add(20 + 3 * ::core::mem::size_of::<*const u8>())
+                                        *ptr
+                                            .add(16 + 3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (1i32) as u8;
+                                        *ptr
+                                            .add(20 + 3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<i32>() = super::super::_rt::as_i32(e);
                                     }
                                     None => {
-                                        *ptr.add(16 + 3 * ::core::mem::size_of::<*const u8>()).cast::<u8>() =
-                                            (0i32) as u8;
+                                        *ptr
+                                            .add(16 + 3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (0i32) as u8;
                                     }
                                 };
                             }
@@ -7186,9 +7234,11 @@ pub mod wit_future {
                                         let ptr12 = vec12.as_ptr().cast::<u8>();
                                         let len12 = vec12.len();
                                         ::core::mem::forget(vec12);
-                                        *ptr.add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                        *ptr
+                                            .add(16 + 2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len12;
-                                        *ptr.add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                        *ptr
+                                            .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr12.cast_mut();
                                     }
                                     None => {
@@ -7205,9 +7255,11 @@ pub mod wit_future {
                                         let ptr13 = vec13.as_ptr().cast::<u8>();
                                         let len13 = vec13.len();
                                         ::core::mem::forget(vec13);
-                                        *ptr.add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                        *ptr
+                                            .add(16 + 2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len13;
-                                        *ptr.add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                        *ptr
+                                            .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr13.cast_mut();
                                     }
                                     None => {
@@ -7239,9 +7291,11 @@ pub mod wit_future {
                                         let ptr14 = vec14.as_ptr().cast::<u8>();
                                         let len14 = vec14.len();
                                         ::core::mem::forget(vec14);
-                                        *ptr.add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                        *ptr
+                                            .add(16 + 2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len14;
-                                        *ptr.add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                        *ptr
+                                            .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr14.cast_mut();
                                     }
                                     None => {
@@ -7292,7 +7346,9 @@ pub mod wit_future {
                             13 => {}
                             14 => {
                                 let l5 = i32::from(
-                                    *ptr.add(16 + 1 * ::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                    *ptr
+                                        .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>(),
                                 );
                                 match l5 {
                                     0 => {}
@@ -7320,7 +7376,8 @@ pub mod wit_future {
                                     0 => {}
                                     _ => {
                                         let l9 = i32::from(
-                                            *ptr.add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                            *ptr
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<u8>(),
                                         );
                                         match l9 {
@@ -7460,8 +7517,11 @@ pub mod wit_future {
             start_read,
             start_write,
         };
-        impl super::FuturePayload for ::core::result::Result<(), super::super::wasi::http0_3_0::types::ErrorCode> {
-            const VTABLE: &'static ::wit_bindgen::rt::async_support::FutureVtable<Self> = &VTABLE;
+        impl super::FuturePayload
+        for ::core::result::Result<(), super::super::wasi::http0_3_0::types::ErrorCode> {
+            const VTABLE: &'static ::wit_bindgen::rt::async_support::FutureVtable<
+                Self,
+            > = &VTABLE;
         }
     }
     /// Creates a new Component Model `future` with the specified payload type.
@@ -7470,8 +7530,10 @@ pub mod wit_future {
     /// this future if no other value was otherwise sent.
     pub fn new<T: FuturePayload>(
         default: fn() -> T,
-    ) -> (::wit_bindgen::rt::async_support::FutureWriter<T>, ::wit_bindgen::rt::async_support::FutureReader<T>)
-    {
+    ) -> (
+        ::wit_bindgen::rt::async_support::FutureWriter<T>,
+        ::wit_bindgen::rt::async_support::FutureReader<T>,
+    ) {
         unsafe { ::wit_bindgen::rt::async_support::future_new::<T>(default, T::VTABLE) }
     }
 }
@@ -7552,35 +7614,47 @@ pub mod wit_stream {
             unsafe { imports::drop_readable(handle) }
         }
         #[cfg(target_arch = "wasm32")]
-        unsafe extern "C" fn start_read(handle: u32, ptr: *mut u8, _extra: usize) -> u32 {
+        unsafe extern "C" fn start_read(
+            handle: u32,
+            ptr: *mut u8,
+            _extra: usize,
+        ) -> u32 {
             unsafe { imports::start_read(handle, ptr, _extra) }
         }
         #[cfg(target_arch = "wasm32")]
-        unsafe extern "C" fn start_write(handle: u32, ptr: *const u8, _extra: usize) -> u32 {
+        unsafe extern "C" fn start_write(
+            handle: u32,
+            ptr: *const u8,
+            _extra: usize,
+        ) -> u32 {
             unsafe { imports::start_write(handle, ptr, _extra) }
         }
-        pub static VTABLE: ::wit_bindgen::rt::async_support::StreamVtable<u8> =
-            ::wit_bindgen::rt::async_support::StreamVtable::<u8> {
-                cancel_write,
-                cancel_read,
-                drop_writable,
-                drop_readable,
-                dealloc_lists: None,
-                layout: unsafe { ::core::alloc::Layout::from_size_align_unchecked(1, 1) },
-                lift: None,
-                lower: None,
-                new,
-                start_read,
-                start_write,
-            };
+        pub static VTABLE: ::wit_bindgen::rt::async_support::StreamVtable<u8> = ::wit_bindgen::rt::async_support::StreamVtable::<
+            u8,
+        > {
+            cancel_write,
+            cancel_read,
+            drop_writable,
+            drop_readable,
+            dealloc_lists: None,
+            layout: unsafe { ::core::alloc::Layout::from_size_align_unchecked(1, 1) },
+            lift: None,
+            lower: None,
+            new,
+            start_read,
+            start_write,
+        };
         impl super::StreamPayload for u8 {
-            const VTABLE: &'static ::wit_bindgen::rt::async_support::StreamVtable<Self> = &VTABLE;
+            const VTABLE: &'static ::wit_bindgen::rt::async_support::StreamVtable<
+                Self,
+            > = &VTABLE;
         }
     }
     /// Creates a new Component Model `stream` with the specified payload type.
-    pub fn new<T: StreamPayload>()
-    -> (::wit_bindgen::rt::async_support::StreamWriter<T>, ::wit_bindgen::rt::async_support::StreamReader<T>)
-    {
+    pub fn new<T: StreamPayload>() -> (
+        ::wit_bindgen::rt::async_support::StreamWriter<T>,
+        ::wit_bindgen::rt::async_support::StreamReader<T>,
+    ) {
         unsafe { ::wit_bindgen::rt::async_support::stream_new::<T>(T::VTABLE) }
     }
 }

@@ -9,8 +9,12 @@
     reason = "generated"
 )]
 
+#[rustfmt::skip]
 pub mod abilities;
+#[rustfmt::skip]
 pub mod drone;
 #[cfg(feature = "p3")]
+#[rustfmt::skip]
 pub mod drone_p3;
+#[rustfmt::skip]
 pub mod task;

@@ -120,13 +120,16 @@ impl Outgoing {
         self.stream.as_ref()
     }
 
-    /// Writes all of it if the host takes it at once; says whether it did.
-    pub(crate) fn write_at_once(&mut self, bytes: &[u8]) -> bool {
+    /// Writes all of it if the host has room for it now; says whether it had.
+    pub(crate) fn write_at_once(&mut self, bytes: &[u8]) -> io::Result<bool> {
         let Some(stream) = &self.stream else {
-            return false;
+            return Ok(false);
         };
-        let room = stream.check_write().unwrap_or(0);
-        room >= bytes.len() as u64 && stream.write(bytes).is_ok()
+        if stream.check_write().map_err(failed)? < bytes.len() as u64 {
+            return Ok(false);
+        }
+        stream.write(bytes).map_err(failed)?;
+        Ok(true)
     }
 
     /// Writes all of it, and waits while the host does not take more.

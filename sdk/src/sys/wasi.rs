@@ -30,8 +30,11 @@ use crate::{Body, BodyWriter, Drone, Error, FetchError, FetchOptions, Request, R
 pub fn serve<D: Drone>(request: DroneRequest, out: DroneOut) {
     let request = Request::arriving(Head::arriving(request));
     let response = D::handle(request).unwrap_or_else(Error::into_response);
-    if let Err(error) = respond(out, response) {
-        error_line(&error.to_string());
+    match respond(out, response) {
+        Ok(()) => {}
+        // What failed before it began still gets a clean answer, which is tried once.
+        Err(Unsent { error, out: Some(out) }) => drop(respond(out, error.into_response())),
+        Err(Unsent { error, out: None }) => error_line(&error.to_string()),
     }
 }
 
@@ -45,23 +48,34 @@ pub fn run_task<T: Task>() -> Result<(), ()> {
     crate::task::run::<T>()
 }
 
-/// Sends a response. An error in here can no longer reach the client's status.
-fn respond(out: ResponseOutparam, response: Response) -> Result<(), Error> {
+/// A response that did not go out as it should.
+struct Unsent {
+    error: Error,
+    /// None once the head was sent.
+    out: Option<ResponseOutparam>,
+}
+
+/// Sends a response.
+#[inline(never)]
+fn respond(out: ResponseOutparam, response: Response) -> Result<(), Unsent> {
     let (status, mut headers, body) = response.into_parts();
     let length = length_of(&mut headers, &body);
     let message = match message(status, &headers, length) {
         Ok(message) => message,
-        Err(error) => {
-            ResponseOutparam::set(out, Err(types::ErrorCode::InternalError(None)));
-            return Err(error);
-        }
+        Err(error) => return Err(Unsent { error, out: Some(out) }),
     };
     if matches!(body.inner, Inner::Empty) && body.trailers.is_none() {
         ResponseOutparam::set(out, Ok(message));
         return Ok(());
     }
     let open = message.body();
-    deliver(open, body, || ResponseOutparam::set(out, Ok(message)))
+    let mut out = Some(out);
+    let start = || {
+        if let Some(out) = out.take() {
+            ResponseOutparam::set(out, Ok(message));
+        }
+    };
+    deliver(open, body, start).map_err(|error| Unsent { error, out })
 }
 
 /// The length that the head is to name; none for no bytes, which need no mention.
@@ -116,10 +130,11 @@ fn deliver_full(
     trailers: Option<&HeaderMap>,
     start: impl FnOnce(),
 ) -> Result<(), Error> {
-    if open.write_at_once(bytes) {
-        let finished = open.finish(trailers);
+    if open.write_at_once(bytes)? {
+        // Where its length is not what the head says, nothing was sent yet.
+        open.finish(trailers)?;
         start();
-        finished
+        Ok(())
     } else {
         start();
         open.write_all(bytes)?;
@@ -150,7 +165,7 @@ pub(crate) fn fetch(request: Request, options: &FetchOptions) -> Result<Response
     let coming = match coming {
         Some(Ok(coming)) => coming,
         Some(Err(code)) => return Err(bridge::fetch_error(code)),
-        None => return Err(FetchError::Broken("the request was not started".to_owned())),
+        None => return Err(FetchError::Invalid(sent.err().map_or_else(String::new, |e| e.to_string()))),
     };
     // Where sending broke, the other side may have answered early; its answer says more.
     match (wait(&coming), sent) {

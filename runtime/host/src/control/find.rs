@@ -119,6 +119,23 @@ fn registered(folder: &Dir) -> Vec<Running> {
         .collect()
 }
 
+/// Removes what hosts left behind that ended badly. A folder whose lock is held is left alone even
+/// if it says nothing yet: that host is just starting.
+fn forget_dead(folder: &Dir) {
+    for entry in registered(folder) {
+        let is_dead = match Dir::open_ambient_dir(&entry.state, ambient_authority()) {
+            Ok(state) => matches!(lock::holder(&state), Ok(None)),
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        };
+        let name = entry.socket.file_stem().map(|name| name.to_string_lossy().into_owned());
+        if let (true, Some(name)) = (is_dead, name) {
+            for kind in ["json", "sock"] {
+                let _ = folder.remove_file(format!("{name}.{kind}"));
+            }
+        }
+    }
+}
+
 /// A host's place in the list of running hosts; its files go when it is dropped.
 #[derive(Debug)]
 pub struct Place {
@@ -173,6 +190,7 @@ impl Place {
         let running =
             Running { pid: std::process::id(), state: state.to_owned(), socket: self.socket.clone() };
         let text = serde_json::to_vec(&running)?;
+        forget_dead(&self.folder);
         // Not synced: after a power cut there is no running host to be found.
         let temporary = format!(".{}.tmp", self.name);
         self.folder.write(&temporary, &text)?;
@@ -284,6 +302,18 @@ mod tests {
         assert_eq!(error.code, Code::ManyHosts);
         assert!(error.why.contains("pid 1  /a\npid 2  /b"), "{}", error.why);
         assert_eq!(only_one(vec![]).unwrap_err().code, Code::NoHost);
+    }
+
+    #[test]
+    fn the_next_host_clears_away_what_a_dead_one_left() {
+        let (runtime, _) = scratch("rt4");
+        let (dead, place) = host(&runtime, "dead");
+        std::mem::forget(place);
+        drop(dead);
+        assert_eq!(std::fs::read_dir(runtime.join("cyte")).unwrap().count(), 1);
+        let (_starting, _) = host(&runtime, "starting");
+        let (_state, _place) = host(&runtime, "alive");
+        assert_eq!(std::fs::read_dir(runtime.join("cyte")).unwrap().count(), 1);
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub mod new;
 mod project;
 pub mod sources;
 pub mod standard;
+#[cfg(test)]
+mod tests;
 pub mod wasm_std;
 
 pub use cargo::{CrateBuild, LockFile, build as build_crate};

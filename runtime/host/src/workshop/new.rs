@@ -1,7 +1,7 @@
 //! New projects, made from the templates inside the binary. No network.
 //!
-//! A project appears whole or not at all, and nothing that exists is overwritten. It gets the SDK
-//! as sources in `.cyte/sdk-VERSION`, so that it builds anywhere.
+//! A project appears whole or not at all, and nothing that exists is overwritten. One with a crate
+//! gets the SDK as sources in `.cyte/sdk-VERSION`, so that it builds anywhere.
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};
@@ -46,6 +46,7 @@ pub fn templates() -> Vec<Template> {
     let mut names: Vec<&'static str> = sources::under(sources::TEMPLATES)
         .filter_map(|(path, _)| path.split_once('/').map(|(name, _)| name))
         .collect();
+    names.sort_unstable();
     names.dedup();
     names.into_iter().map(|name| Template { name, about: about(name) }).collect()
 }
@@ -68,13 +69,17 @@ pub fn create(folder: &Path, template: &str) -> Result<Created, WorkshopError> {
         .help("`cyte new` with another name"));
     }
     // Inside an existing folder, so that a shell that stands in it keeps its place.
+    // Only what has a crate needs the SDK.
+    let needs_sdk = files.iter().any(|(path, _)| path.ends_with("Cargo.toml"));
     let temp = match exists {
         true => cache::Temp::beside(&folder.join("new"))?,
         false => cache::Temp::beside(folder)?,
     };
     let given = files.iter().map(|(path, text)| (path.as_str(), text.as_slice()));
     sources::extract(given, temp.path())?;
-    write_sdk(&temp.path().join(".cyte"))?;
+    if needs_sdk {
+        write_sdk(&temp.path().join(".cyte"))?;
+    }
     match exists {
         true => move_in(temp.path(), folder)?,
         false => cache::replace(temp.path(), folder)?,
@@ -204,15 +209,35 @@ fn sorted_lock(text: &str) -> String {
     format!("{head}{}", packages.join("\n"))
 }
 
-/// The first line of prose in a template's README.
+/// The first sentence of a template's README, as plain text.
 fn about(template: &str) -> String {
     let folder = format!("{}/{template}", sources::TEMPLATES);
     let readme = sources::under(&folder)
         .find(|(path, _)| ["README.md", "README.md.tmpl"].contains(path))
         .map(|(_, bytes)| String::from_utf8_lossy(bytes));
-    let text = readme.unwrap_or_default();
-    let line = text.lines().map(str::trim).find(|l| !l.is_empty() && !l.starts_with('#'));
-    line.unwrap_or_default().to_owned()
+    first_sentence(&readme.unwrap_or_default())
+}
+
+/// The first sentence after the heading of a Markdown text, on one line, links as their text.
+fn first_sentence(markdown: &str) -> String {
+    let lines = markdown.lines().map(str::trim).skip_while(|l| l.is_empty() || l.starts_with('#'));
+    let paragraph: Vec<&str> = lines.take_while(|l| !l.is_empty()).collect();
+    let paragraph = paragraph.join(" ");
+    let sentence = paragraph.split(". ").next().and_then(|s| s.split(": ").next()).unwrap_or_default();
+    let sentence = sentence.trim_end_matches('.');
+    let mut text = String::new();
+    let mut rest = sentence;
+    while let Some((before, (link, after))) = rest
+        .split_once('[')
+        .and_then(|(before, link)| Some((before, link.split_once("](")?)))
+        .and_then(|(before, (link, url))| Some((before, (link, url.split_once(')')?.1))))
+    {
+        text.push_str(before);
+        text.push_str(link);
+        rest = after;
+    }
+    text.push_str(rest);
+    text
 }
 
 #[cfg(test)]
@@ -244,6 +269,17 @@ mod tests {
         let expected = format!("a-b a_b ../.cyte/sdk-{} {{{{other}}}}", sources::VERSION);
         assert_eq!(String::from_utf8(text).unwrap(), expected);
         assert_eq!(finish("a.rs", b"{{name}}", "n").1, b"{{name}}");
+    }
+
+    #[test]
+    fn a_template_is_described_in_one_sentence() {
+        let text = "# {{name}}\n\nThe folder [site](site/x), served\nby a [gene](g). More.\n\nElse.\n";
+        assert_eq!(first_sentence(text), "The folder site, served by a gene");
+        assert_eq!(first_sentence("# x"), "");
+        assert_eq!(first_sentence("a [b c"), "a [b c");
+        for template in templates() {
+            assert!((10..90).contains(&template.about.len()), "{template:?}");
+        }
     }
 
     #[test]
