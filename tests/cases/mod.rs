@@ -1,5 +1,13 @@
 //! The cases, one file or folder for each part of what is promised.
 
+mod components;
+mod control;
+mod dna;
+mod help;
 mod hostile;
 mod http;
+mod manifest;
 mod run;
+mod secrets;
+mod task;
+mod trust;

@@ -22,7 +22,7 @@ use crate::{
     compile::{self, CompileError},
     engines::{self, Geometry, Kind},
     error::PrepareError,
-    host::{CellHost, CountersSnapshot, Lanes},
+    host::{Alarm, CellHost, CountersSnapshot, Lanes},
     inspect::{self, Answer, Inspection, Shape},
     load,
     state::{CellState, GeneContext},
@@ -50,6 +50,8 @@ pub struct GenomeConfig {
     pub lanes: Lanes,
     /// The host's clock.
     pub clock: Clock,
+    /// Rings at a request, for a governor that sleeps.
+    pub alarm: Arc<Alarm>,
 }
 
 /// One of the two engines with everything that a gene may import.
@@ -123,6 +125,8 @@ pub struct Usage {
     pub memory_bytes: u64,
     /// Memory they may have, bytes.
     pub memory_max_bytes: u64,
+    /// How often a cell could not grow because of that.
+    pub memory_refused: u64,
     /// What was counted.
     pub counters: CountersSnapshot,
 }
@@ -137,7 +141,7 @@ impl Genome {
         let engines: EngineList = Arc::new([OnceLock::new(), OnceLock::new()]);
         let plain = side(Kind::Plain, config.geometry, &engines).map_err(|error| format!("{error:#}"))?;
         let ticker = Ticker::start(engines.clone()).map_err(|error| error.to_string())?;
-        let host = CellHost::new(config.clock, ticker, config.memory_max, config.cells_max, config.lanes);
+        let host = CellHost::new(config.clock, ticker, config.memory_max, config.cells_max, config.lanes, config.alarm);
         Ok(Arc::new(Self {
             plain,
             concurrent: OnceLock::new(),
@@ -197,6 +201,7 @@ impl Genome {
             cells_max,
             memory_bytes: self.host.memory.used(),
             memory_max_bytes: self.host.memory.max(),
+            memory_refused: self.host.memory.refused(),
             counters: self.host.counters.snapshot(),
         }
     }

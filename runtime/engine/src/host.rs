@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
 };
 
 use serde::Serialize;
@@ -17,6 +17,43 @@ pub struct Lanes {
     pub cytoplasm: Handle,
     /// Threads of lower priority, for guests that keep on computing.
     pub slow: Handle,
+}
+
+/// Wakes whoever sleeps until a request comes. A request pays one relaxed load for it.
+pub struct Alarm {
+    is_set: AtomicBool,
+    wake: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Alarm {
+    /// An alarm that calls `wake` when it rings; `wake` must not block.
+    pub fn new(wake: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self { is_set: AtomicBool::new(false), wake: Box::new(wake) })
+    }
+
+    /// Rings once at the next request. Whoever samples a tissue after this and finds no new request
+    /// is certain to be woken by the next one: both go through the tissue's lock.
+    pub fn set(&self) {
+        self.is_set.store(true, Relaxed);
+    }
+
+    /// Rings no more.
+    pub fn unset(&self) {
+        self.is_set.store(false, Relaxed);
+    }
+
+    /// A request was offered.
+    pub(crate) fn ring(&self) {
+        if self.is_set.load(Relaxed) && self.is_set.swap(false, Relaxed) {
+            (self.wake)();
+        }
+    }
+}
+
+impl std::fmt::Debug for Alarm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Alarm").field("is_set", &self.is_set).finish_non_exhaustive()
+    }
 }
 
 /// A number that only grows.
@@ -57,7 +94,7 @@ pub(crate) struct Counters {
 }
 
 /// [`Counters`] at one instant.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct CountersSnapshot {
     /// See [`Counters::slow_lane`].
     pub slow_lane: u64,
@@ -102,12 +139,20 @@ pub(crate) struct CellHost {
     pub(crate) cytoplasm: Handle,
     pub(crate) slow_lane: Handle,
     pub(crate) counters: Counters,
+    pub(crate) alarm: Arc<Alarm>,
     places: AtomicU32,
     places_max: AtomicU32,
 }
 
 impl CellHost {
-    pub(crate) fn new(clock: Clock, ticker: Arc<Ticker>, memory_max: u64, places_max: u32, lanes: Lanes) -> Self {
+    pub(crate) fn new(
+        clock: Clock,
+        ticker: Arc<Ticker>,
+        memory_max: u64,
+        places_max: u32,
+        lanes: Lanes,
+        alarm: Arc<Alarm>,
+    ) -> Self {
         Self {
             clock,
             ticker,
@@ -115,6 +160,7 @@ impl CellHost {
             cytoplasm: lanes.cytoplasm,
             slow_lane: lanes.slow,
             counters: Counters::default(),
+            alarm,
             places: AtomicU32::new(0),
             places_max: AtomicU32::new(places_max),
         }
@@ -139,5 +185,28 @@ impl CellHost {
     /// Cells alive on this host and the most there may be.
     pub(crate) fn places(&self) -> (u32, u32) {
         (self.places.load(Relaxed), self.places_max.load(Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alarm_rings_once_for_each_time_it_is_set() {
+        let rung = Arc::new(Counter::default());
+        let alarm = Alarm::new({
+            let rung = rung.clone();
+            move || rung.add()
+        });
+        alarm.ring();
+        assert_eq!(rung.get(), 0, "nobody sleeps");
+        alarm.set();
+        (0..3).for_each(|_| alarm.ring());
+        assert_eq!(rung.get(), 1);
+        alarm.set();
+        alarm.unset();
+        alarm.ring();
+        assert_eq!(rung.get(), 1);
     }
 }

@@ -87,6 +87,8 @@ pub enum Answer {
     Free,
     /// Granted by the DNA.
     Granted,
+    /// Links and gives nothing: the list behind it is empty.
+    Empty,
     /// Links and denies each call.
     Denied,
     /// Nothing here provides it: a load error.
@@ -130,12 +132,12 @@ impl Inspection {
 
 fn answer(import: &str, grants: &Grants) -> Answer {
     let interface = import.split('@').next().unwrap_or(import);
-    let granted = |is_granted: bool| if is_granted { Answer::Granted } else { Answer::Denied };
+    let or = |without: Answer, is_granted: bool| if is_granted { Answer::Granted } else { without };
     match interface {
-        "wasi:http/outgoing-handler" | "wasi:http/client" => granted(!grants.outbound.is_empty()),
-        "wasi:filesystem/preopens" => granted(!grants.files.is_empty()),
-        "wasi:cli/environment" => granted(!grants.environment.is_empty()),
-        "wasi:config/store" => granted(!grants.config.is_empty()),
+        "wasi:http/outgoing-handler" | "wasi:http/client" => or(Answer::Denied, !grants.outbound.is_empty()),
+        "wasi:filesystem/preopens" => or(Answer::Empty, !grants.files.is_empty()),
+        "wasi:cli/environment" => or(Answer::Empty, !grants.environment.is_empty()),
+        "wasi:config/store" => or(Answer::Empty, !grants.config.is_empty()),
         "wasi:sockets/tcp" | "wasi:sockets/udp" | "wasi:sockets/ip-name-lookup" => Answer::Denied,
         "cyte:cell/identity" | "wasi:logging/logging" => Answer::Free,
         _ if ["wasi:cli/", "wasi:io/", "wasi:clocks/", "wasi:random/", "wasi:filesystem/", "wasi:http/", "wasi:sockets/"]
@@ -276,5 +278,29 @@ impl Found {
             "it exports no world that cyte knows (wasi:http/incoming-handler@0.2, wasi:http/handler@0.3 or wasi:cli/run); it exports {}",
             if exports.is_empty() { "nothing".into() } else { exports.join(", ") }
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_granted_is_empty_or_denied() {
+        let mut grants = Grants::default();
+        let says = |grants: &Grants, import: &str| answer(import, grants);
+        for import in ["wasi:cli/environment@0.2.6", "wasi:filesystem/preopens@0.2.0", "wasi:config/store@0.2.0-rc.1"] {
+            assert_eq!(says(&grants, import), Answer::Empty, "{import}");
+        }
+        for import in ["wasi:http/outgoing-handler@0.2.3", "wasi:http/client@0.3.0", "wasi:sockets/tcp@0.2.0"] {
+            assert_eq!(says(&grants, import), Answer::Denied, "{import}");
+        }
+        assert_eq!(says(&grants, "wasi:clocks/monotonic-clock@0.2.0"), Answer::Free);
+        assert_eq!(says(&grants, "spin:llm/llm@1.0.0"), Answer::Unknown);
+        grants.config.push(("greeting".into(), "hello".into()));
+        grants.outbound.push("https://api.example.test".parse().unwrap());
+        assert_eq!(says(&grants, "wasi:config/store@0.2.0-rc.1"), Answer::Granted);
+        assert_eq!(says(&grants, "wasi:http/outgoing-handler@0.2.3"), Answer::Granted);
+        assert_eq!(says(&grants, "wasi:sockets/tcp@0.2.0"), Answer::Denied, "nothing grants sockets");
     }
 }

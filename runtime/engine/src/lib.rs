@@ -35,7 +35,7 @@ pub use body::CellBody;
 pub use engines::{Geometry, Kind};
 pub use error::{BodyError, Breach, CallError, PrepareError};
 pub use genome::{CellPre, Genome, GenomeConfig, Usage};
-pub use host::{CountersSnapshot, Lanes};
+pub use host::{Alarm, CountersSnapshot, Lanes};
 pub use inspect::{Answer, Ask, Inspection, Shape, inspect};
 pub use state::CellLimits;
 pub use task::{TaskArguments, TaskEnd};

@@ -18,12 +18,13 @@ const TABLES_MAX: usize = 32;
 pub(crate) struct MemoryBudget {
     used: AtomicU64,
     max: AtomicU64,
+    refused: AtomicU64,
 }
 
 impl MemoryBudget {
     /// A budget of `max` bytes.
     pub(crate) fn new(max: u64) -> Self {
-        Self { used: AtomicU64::new(0), max: AtomicU64::new(max) }
+        Self { used: AtomicU64::new(0), max: AtomicU64::new(max), refused: AtomicU64::new(0) }
     }
 
     /// Bytes that cells hold now.
@@ -36,11 +37,17 @@ impl MemoryBudget {
         self.max.load(Relaxed)
     }
 
+    /// How often a cell could not grow because of it.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.load(Relaxed)
+    }
+
     fn take(&self, bytes: u64) -> bool {
         let before = self.used.fetch_add(bytes, Relaxed);
         let fits = before.saturating_add(bytes) <= self.max.load(Relaxed);
         if !fits {
             self.used.fetch_sub(bytes, Relaxed);
+            self.refused.fetch_add(1, Relaxed);
         }
         fits
     }

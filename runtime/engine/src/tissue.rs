@@ -181,7 +181,10 @@ impl Tissue {
         if !names_a_host(&request) {
             return Err(CallError::BadRequest);
         }
-        let vessel = match self.offer() {
+        let offered = self.offer();
+        // After the tissue's lock was held: see `Alarm::set`.
+        self.host.alarm.ring();
+        let vessel = match offered {
             Ok(vessel) => vessel,
             Err(waiting) => self.wait(waiting?).await?,
         };
@@ -377,6 +380,16 @@ impl Tissue {
             p99_us: self.latency.quantile_us(0.99),
             cells,
         }
+    }
+
+    /// What was counted so far.
+    pub fn counts(&self) -> Counts {
+        self.lock().counts()
+    }
+
+    /// How many cells were born so far.
+    pub fn born(&self) -> u64 {
+        self.lock().born()
     }
 
     /// Says what killed a cell: to the log, to the counters and to the client.

@@ -12,7 +12,9 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use cyte_dna::limits;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -23,7 +25,6 @@ use tokio::time::{Instant, Sleep};
 
 use crate::drain::Stage;
 use crate::gateway::{Gateway, handle};
-use crate::limits;
 use crate::pulse::Pulse;
 use crate::stream::{Streams, noting};
 use crate::wire::{Protocol, Wire};
@@ -118,11 +119,11 @@ async fn serve_http2(link: &Arc<Link>, wire: Wire<TcpStream>, first_request: Ins
         .max_header_list_size(head_bytes)
         .max_pending_accept_reset_streams(limits::PENDING_RESET_STREAMS)
         .max_local_error_reset_streams(limits::LOCAL_ERROR_RESETS)
-        .initial_stream_window_size(limits::STREAM_WINDOW)
-        .initial_connection_window_size(limits::CONNECTION_WINDOW)
-        .max_send_buf_size(limits::STREAM_SEND_BUFFER)
-        .keep_alive_interval(limits::PING_EVERY)
-        .keep_alive_timeout(limits::PING_TIMEOUT);
+        .initial_stream_window_size(limits::STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(limits::CONNECTION_WINDOW_BYTES)
+        .max_send_buf_size(limits::STREAM_SEND_BUFFER_BYTES)
+        .keep_alive_interval(Duration::from_millis(limits::PING_EVERY_MS))
+        .keep_alive_timeout(Duration::from_millis(limits::PING_TIMEOUT_MS));
     let served = builder.serve_connection(TokioIo::new(wire), service);
     let watch = Watch::new(link, Protocol::Http2, first_request);
     Guarded { served, finish: |served| served.graceful_shutdown(), watch, finishing: false }.await
@@ -169,12 +170,6 @@ enum Deadline {
     Idle,
 }
 
-/// The idle deadline is looked at this often in its time, so it passes after at most a quarter
-/// more; in return no timer is touched by a request.
-const IDLE_TICKS: u32 = 4;
-/// Bytes that an idle client may take between two looks: answers to PING and the like.
-const IDLE_BYTES: u64 = 1 << 10;
-
 /// The deadlines of one connection, with one alarm.
 struct Watch<'l> {
     link: &'l Link,
@@ -213,7 +208,7 @@ impl<'l> Watch<'l> {
         let due = match deadline {
             Deadline::FirstRequest => self.first_request,
             Deadline::Head => Instant::now() + limits.head,
-            Deadline::Idle => Instant::now() + limits.idle / IDLE_TICKS,
+            Deadline::Idle => Instant::now() + limits.idle / limits::CONNECTION_IDLE_LOOKS,
         };
         self.armed = Some(deadline);
         self.alarm.as_mut().reset(due);
@@ -224,7 +219,7 @@ impl<'l> Watch<'l> {
         let pulse = &self.link.pulse;
         let now = pulse.progress();
         let before = std::mem::replace(&mut self.before, now);
-        pulse.is_busy() || now.0 != before.0 || now.1.wrapping_sub(before.1) > IDLE_BYTES
+        pulse.is_busy() || now.0 != before.0 || now.1.wrapping_sub(before.1) > limits::CONNECTION_IDLE_BYTES
     }
 
     /// Ready when a deadline passed. The usual case costs four relaxed loads and no clock.
@@ -240,7 +235,7 @@ impl<'l> Watch<'l> {
         }
         while self.alarm.as_mut().poll(cx).is_ready() {
             self.quiet = if self.has_moved() { 0 } else { self.quiet.saturating_add(1) };
-            if wanted != Deadline::Idle || self.quiet >= IDLE_TICKS {
+            if wanted != Deadline::Idle || self.quiet >= limits::CONNECTION_IDLE_LOOKS {
                 return Poll::Ready(wanted);
             }
             self.arm(wanted);

@@ -1,7 +1,9 @@
-//! The limits of the front. Values come from the one table of the host; this struct carries
-//! them to the places that use them, so that a test can hit each limit in milliseconds.
+//! The limits of the front. Values come from the one table, [`cyte_dna::limits`]; this struct
+//! carries them to the places that use them, so that a test can hit each limit in milliseconds.
 
 use std::time::Duration;
+
+use cyte_dna::limits;
 
 /// What the front allows a client. All of it holds for every connection, trusted or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,15 +32,15 @@ pub struct FrontLimits {
 impl Default for FrontLimits {
     fn default() -> Self {
         FrontLimits {
-            connections: 8_192,
-            first_request: Duration::from_secs(10),
-            head: Duration::from_secs(10),
-            idle: Duration::from_secs(75),
-            body_stall: Duration::from_secs(30),
-            write_stall: Duration::from_secs(30),
-            head_bytes: cyte_dna::limits::REQUEST_HEAD_BYTES,
-            streams: 128,
-            drain: Duration::from_secs(10),
+            connections: limits::CONNECTIONS,
+            first_request: Duration::from_millis(limits::FIRST_REQUEST_MS),
+            head: Duration::from_millis(limits::REQUEST_HEAD_MS),
+            idle: Duration::from_millis(limits::CONNECTION_IDLE_MS),
+            body_stall: Duration::from_millis(limits::BODY_STALL_MS),
+            write_stall: Duration::from_millis(limits::WRITE_STALL_MS),
+            head_bytes: limits::REQUEST_HEAD_BYTES,
+            streams: limits::STREAMS_PER_CONNECTION,
+            drain: Duration::from_millis(limits::DRAIN_MS),
         }
     }
 }
@@ -55,42 +57,13 @@ impl FrontLimits {
     }
 }
 
-/// HTTP/2: streams reset by the client that hyper may still hold, before it says GOAWAY
-/// (rapid reset).
-pub(crate) const PENDING_RESET_STREAMS: usize = 20;
-/// HTTP/2: resets that a client provokes by faulty frames before GOAWAY (MadeYouReset).
-pub(crate) const LOCAL_ERROR_RESETS: usize = 64;
-/// HTTP/2: bytes of one request body that may arrive before the gene reads them.
-pub(crate) const STREAM_WINDOW: u32 = 256 << 10;
-/// HTTP/2: the same for all streams of a connection.
-pub(crate) const CONNECTION_WINDOW: u32 = 1 << 20;
-/// HTTP/2: bytes of one response that wait for the client's window.
-pub(crate) const STREAM_SEND_BUFFER: usize = 64 << 10;
-/// HTTP/2: a silent connection is asked for a sign of life this often ...
-pub(crate) const PING_EVERY: Duration = Duration::from_secs(20);
-/// ... and closed after this long without one.
-pub(crate) const PING_TIMEOUT: Duration = Duration::from_secs(10);
-/// Bytes of a refused upload that are read and thrown away, so that the client gets to read the
-/// refusal instead of a connection reset ...
-pub(crate) const LINGER_BYTES: usize = 1 << 20;
-/// ... and for how long.
-pub(crate) const LINGER_TIME: Duration = Duration::from_secs(2);
-/// Body bytes of an answer to HEAD that are thrown away while the gene comes to its end ...
-pub(crate) const UNSEEN_BODY_BYTES: u64 = 1 << 20;
-/// ... and for how long; after that the call is cut off.
-pub(crate) const UNSEEN_BODY_TIME: Duration = Duration::from_secs(1);
-/// First and longest pause of the accept loop after an error that is not the client's.
-pub(crate) const ACCEPT_PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn connections_leave_half_of_the_descriptors() {
-        let limits = FrontLimits::default();
-        assert_eq!(limits.clone().within_descriptors(1_024).connections, 512);
-        assert_eq!(limits.clone().within_descriptors(4).connections, 16);
-        assert_eq!(limits.clone().within_descriptors(u64::MAX).connections, limits.connections);
+        let within = |descriptors| FrontLimits::default().within_descriptors(descriptors).connections;
+        assert_eq!((within(1_024), within(4), within(u64::MAX)), (512, 16, limits::CONNECTIONS));
     }
 }

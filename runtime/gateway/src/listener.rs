@@ -9,16 +9,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cyte_dna::limits;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::connection::Connection;
 use crate::gateway::Gateway;
-use crate::limits::ACCEPT_PAUSE;
-
-/// Connections that may wait in the kernel.
-const BACKLOG: u32 = 1_024;
+/// First and longest pause after an error that is not a client's.
+const PAUSE: (Duration, Duration) =
+    (Duration::from_millis(limits::ACCEPT_PAUSE_MS.0), Duration::from_millis(limits::ACCEPT_PAUSE_MS.1));
 
 /// One listening socket of a gateway. Lives on the runtime that it was bound on (`membrane`);
 /// the connections live on the one whose handle it was given (`cytoplasm`).
@@ -47,8 +47,8 @@ impl Listener {
         // A restart must not wait for the old connections' TIME_WAIT.
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
-        let socket = socket.listen(BACKLOG)?;
-        Ok(Listener { socket, gateway, cytoplasm, pause: ACCEPT_PAUSE.0 })
+        let socket = socket.listen(limits::BACKLOG)?;
+        Ok(Listener { socket, gateway, cytoplasm, pause: PAUSE.0 })
     }
 
     /// Takes over a socket that listens already, for example from an older process. Must run
@@ -63,7 +63,7 @@ impl Listener {
     ) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         let socket = TcpListener::from_std(socket)?;
-        Ok(Listener { socket, gateway, cytoplasm, pause: ACCEPT_PAUSE.0 })
+        Ok(Listener { socket, gateway, cytoplasm, pause: PAUSE.0 })
     }
 
     /// Where it listens.
@@ -95,7 +95,7 @@ impl Listener {
         loop {
             match self.socket.accept().await.and_then(detach) {
                 Ok((stream, peer)) => {
-                    self.pause = ACCEPT_PAUSE.0;
+                    self.pause = PAUSE.0;
                     self.gateway.counters().accepted.one();
                     return Accepted { stream, peer, permit };
                 }
@@ -122,7 +122,7 @@ impl Listener {
         self.gateway.counters().accept_errors.one();
         tracing::warn!(%error, pause = ?self.pause, "cannot accept connections");
         tokio::time::sleep(self.pause).await;
-        self.pause = self.pause.saturating_mul(2).min(ACCEPT_PAUSE.1);
+        self.pause = self.pause.saturating_mul(2).min(PAUSE.1);
     }
 
     fn hand_over(&self, accepted: Accepted) {

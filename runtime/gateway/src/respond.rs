@@ -7,8 +7,10 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
+use cyte_dna::limits;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
@@ -16,7 +18,6 @@ use pin_project_lite::pin_project;
 
 use crate::admission::strip_connection_fields;
 use crate::cell::CellBody;
-use crate::limits::{UNSEEN_BODY_BYTES, UNSEEN_BODY_TIME};
 use crate::refusal::Refusal;
 use crate::stream::{Seen, note};
 use crate::ticket::Ticket;
@@ -131,7 +132,7 @@ async fn finish_unseen(body: CellBody) {
     let mut body = std::pin::pin!(body);
     let mut seen = 0_u64;
     let reading = async {
-        while seen <= UNSEEN_BODY_BYTES && !body.is_end_stream() {
+        while seen <= limits::UNSEEN_BODY_BYTES && !body.is_end_stream() {
             match std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
                 Some(Ok(frame)) => {
                     seen = seen.saturating_add(frame.data_ref().map_or(0, Bytes::len) as u64);
@@ -141,7 +142,7 @@ async fn finish_unseen(body: CellBody) {
         }
     };
     // Either it ended or it is dropped here; the client gets the same head.
-    let _ = tokio::time::timeout(UNSEEN_BODY_TIME, reading).await;
+    let _ = tokio::time::timeout(Duration::from_millis(limits::UNSEEN_BODY_MS), reading).await;
 }
 
 /// Why a response was cut off in the middle.

@@ -15,10 +15,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use cyte_dna::limits;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-use crate::limits::{LINGER_BYTES, LINGER_TIME};
 use crate::pulse::Pulse;
 
 /// What the first bytes of a connection are.
@@ -32,8 +32,8 @@ pub(crate) enum Protocol {
 
 /// The HTTP/2 connection preface.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// The first read takes this much, so that a usual first request needs no second one.
-const FIRST_READ: usize = 2 << 10;
+/// How long what a client still sends is read and thrown away.
+const LINGER_TIME: Duration = Duration::from_millis(limits::LINGER_MS);
 
 /// A connection's stream; hyper's only way to it.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// # Errors
     /// What the socket says, and `UnexpectedEof` when the client goes away first.
     pub(crate) async fn detect(&mut self) -> io::Result<Protocol> {
-        let mut start = Vec::with_capacity(FIRST_READ);
+        let mut start = Vec::with_capacity(limits::FIRST_READ_BYTES);
         let protocol = loop {
             if self.stream.read_buf(&mut start).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
@@ -119,7 +119,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// unread bytes would reset the connection, and the refusal would be lost.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut scratch = vec![0; 16 << 10];
-        while self.lingered < LINGER_BYTES {
+        while self.lingered < limits::LINGER_BYTES {
             let mut buffer = ReadBuf::new(&mut scratch);
             match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
                 Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {

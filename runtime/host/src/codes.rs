@@ -160,7 +160,7 @@ static TABLE: &[Row] = &[
         Code::Rollback,
         "E203",
         4,
-        "The DNA's version is not above the one that this host accepted before, so it may be an old one\nwith a known hole, played back.\n\nGoing back on purpose is a new version with the old content:\n`cyte dna pack DIR --after NEWEST.dna --out X.dna`.",
+        "The DNA's version is not above the one that this host accepted before, so it may be an old one\nwith a known hole, played back.\n\nGoing back on purpose is a new version with the old content:\n`cyte dna pack DIR --after NEWEST.dna --out X.dna`. Without a key at hand, `cyte run X.dna --return`\ngoes back to one that this host accepted before and that the newest DNA does not rule out.",
     ),
     row(
         Code::Expired,

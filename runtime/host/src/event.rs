@@ -8,14 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 
+use cyte_dna::{Standing, limits};
 use serde::{Deserialize, Serialize};
 
 use crate::ring::{Page, Ring};
 use crate::state::clock;
 use crate::state::rotate::RotatedFile;
 
-/// How many events one host remembers.
-pub const EVENTS_KEPT: usize = 4_096;
 /// How many events may wait for the file.
 const QUEUE: usize = 1_024;
 
@@ -38,6 +37,8 @@ pub enum Happening {
         dna_version: u64,
         /// The manifest's digest in hexadecimal.
         digest: String,
+        /// Why it was accepted.
+        standing: Standing,
     },
     /// A gene can answer.
     GeneReady {
@@ -72,6 +73,27 @@ pub enum Happening {
         cell: u64,
         /// Why it died.
         reason: String,
+    },
+    /// The host's own code warned of something.
+    Warned {
+        /// Which part of it, for example `gateway`.
+        by: String,
+        /// What it said.
+        text: String,
+    },
+    /// Cells were born; told at most once a second for each gene.
+    CellsBorn {
+        /// The gene's name.
+        gene: String,
+        /// How many since it was told last.
+        count: u64,
+    },
+    /// More cells died than are told one by one; told at most once a second for each gene.
+    CellsDied {
+        /// The gene's name.
+        gene: String,
+        /// How many since it was told last.
+        count: u64,
     },
     /// An operator wrote something.
     Operator {
@@ -120,7 +142,7 @@ impl EventLog {
     /// cannot be written any more loses events and counts them.
     pub fn new(file: Option<RotatedFile>) -> Arc<Self> {
         let file = file.and_then(spawn_writer);
-        Arc::new(Self { ring: Ring::new(EVENTS_KEPT), file, dropped: AtomicU64::new(0) })
+        Arc::new(Self { ring: Ring::new(limits::EVENTS_KEPT), file, dropped: AtomicU64::new(0) })
     }
 
     /// Records that `what` happened now. Never waits.

@@ -1,23 +1,29 @@
 //! The governor: one closed [`Event`] enum and one loop around the organism's pure decisions.
 //!
 //! At each tick it samples every tissue, hands the samples to the organism and performs what comes
-//! back, each response at exactly one door. It ticks while anything is active; when nothing would
-//! change it only glances at the tissues once a second, which costs nothing to speak of. The
-//! gateway never waits for it: a request that finds no cell makes one at once.
+//! back, each response at exactly one door. It ticks while anything is active or left to forget;
+//! after that it sleeps until the engine's [`Alarm`] rings at a request, or somebody tells it
+//! something. The gateway never waits for it: a request that finds no cell makes one at once.
+//!
+//! Births and deaths are recorded in sums ([`census`]), so that a gene that is born or dies with
+//! every request does not drown what else happens.
+
+mod census;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use cyte_dna::GeneName;
+use cyte_engine::Alarm;
 use cyte_organism::homeostasis::Sample;
 use cyte_organism::{Nanos, Organism, Response, Stimulus};
 use tokio::sync::mpsc;
 
 use crate::event::{EventLog, Happening};
+use census::Census;
 
-/// How long the governor sleeps at most: while the organism asks for no tick, a tissue that came to
-/// life is noticed within this time. What a request needs does not wait for it.
-const GLANCE: Duration = Duration::from_secs(1);
+/// How soon the tissues are looked at after a cell died: many that die together cost one look.
+const AFTER_A_DEATH: Nanos = Nanos::from_millis(1);
 /// How many events may wait; more are dropped and counted by the sender.
 const INBOX: usize = 1_024;
 
@@ -54,6 +60,8 @@ pub trait Population: Send + Sync {
     fn gene(&self) -> &GeneName;
     /// What is, since the last look.
     fn sample(&self) -> Sample;
+    /// Cells born since the host started.
+    fn born(&self) -> u64;
     /// Makes up to `count` cells ready, off the request path.
     fn prepare(&self, count: u32);
     /// Retires up to `count` of the coldest ready cells.
@@ -69,6 +77,15 @@ impl Ear {
     pub fn tell(&self, event: Event) -> bool {
         self.0.try_send(event).is_ok()
     }
+
+    /// An alarm that makes the governor look at the tissues.
+    pub fn alarm(&self) -> Arc<Alarm> {
+        let ear = self.clone();
+        Alarm::new(move || {
+            // A full inbox wakes the governor as well.
+            ear.tell(Event::Tick);
+        })
+    }
 }
 
 /// A governor's inbox, made before the governor so that its senders can be handed out.
@@ -81,7 +98,13 @@ pub fn inbox() -> (Ear, mpsc::Receiver<Event>) {
 pub struct Governor {
     organism: Organism,
     populations: Vec<Arc<dyn Population>>,
+    census: Census,
     events: Arc<EventLog>,
+    alarm: Arc<Alarm>,
+    /// Whether the alarm was set before the last look.
+    is_dozing: bool,
+    /// When the tissues are to be looked at next; never, until somebody says so.
+    due: Option<Nanos>,
     inbox: mpsc::Receiver<Event>,
 }
 
@@ -91,61 +114,90 @@ impl std::fmt::Debug for Governor {
     }
 }
 
-/// Whether the loop goes on, and when it looks again.
+/// Whether the loop goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
-    Within(Duration),
+    GoOn,
     Stop,
 }
 
 impl Governor {
-    /// A governor of these tissues.
+    /// A governor of these tissues. `alarm` is the one that they ring.
     pub fn new(
         populations: Vec<Arc<dyn Population>>,
         events: Arc<EventLog>,
+        alarm: Arc<Alarm>,
         inbox: mpsc::Receiver<Event>,
     ) -> Self {
-        Self { organism: Organism::default(), populations, events, inbox }
+        let census = Census::new(populations.len());
+        Self {
+            organism: Organism::default(),
+            populations,
+            census,
+            events,
+            alarm,
+            is_dozing: false,
+            due: Some(Nanos(0)),
+            inbox,
+        }
     }
 
     /// Runs until [`Event::Shutdown`]. `now` reads the host's clock.
     pub async fn run(mut self, now: impl Fn() -> Nanos) {
-        let mut sleep = Duration::ZERO;
         loop {
-            let event = self.next_event(sleep).await;
-            match self.handle(now(), event) {
-                Next::Within(span) => sleep = span,
-                Next::Stop => return,
+            let event = self.next_event(now()).await;
+            if self.handle(now(), event) == Next::Stop {
+                return;
             }
         }
     }
 
-    async fn next_event(&mut self, sleep: Duration) -> Event {
-        match tokio::time::timeout(sleep, self.inbox.recv()).await {
-            Ok(Some(event)) => event,
-            // Nobody is left who could say anything, not even "stop".
-            Ok(None) => Event::Shutdown,
-            Err(_) => Event::Tick,
-        }
+    async fn next_event(&mut self, now: Nanos) -> Event {
+        let told = self.inbox.recv();
+        let told = match self.due {
+            None => told.await,
+            Some(due) => {
+                let sleep = Duration::from_nanos(due.since(now).0);
+                match tokio::time::timeout(sleep, told).await {
+                    Ok(told) => told,
+                    Err(_) => Some(Event::Tick),
+                }
+            }
+        };
+        // Nobody is left who could say anything, not even "stop".
+        told.unwrap_or(Event::Shutdown)
     }
 
     fn handle(&mut self, now: Nanos, event: Event) -> Next {
         match event {
             Event::Tick => self.tick(now),
             Event::CellDied { gene, cell, reason } => {
-                self.events.record(Happening::CellDied { gene: gene.to_string(), cell, reason });
-                // Its tissue may want a successor; look at once.
-                self.tick(now)
+                if self.census.may_tell(now) {
+                    self.events.record(Happening::CellDied { gene: gene.to_string(), cell, reason });
+                } else if let Some(at) = self.place_of(&gene) {
+                    self.census.died(at);
+                }
+                // Its tissue may want a successor.
+                self.look_by(now + AFTER_A_DEATH);
             }
             Event::Operator { uid, verb, subject } => {
                 self.events.record(Happening::Operator { uid, verb, subject });
-                Next::Within(Duration::ZERO)
+                self.look_by(now);
             }
-            Event::Shutdown => Next::Stop,
+            Event::Shutdown => return Next::Stop,
         }
+        Next::GoOn
     }
 
-    fn tick(&mut self, now: Nanos) -> Next {
+    fn look_by(&mut self, at: Nanos) {
+        self.due = Some(self.due.map_or(at, |due| due.min(at)));
+    }
+
+    fn place_of(&self, gene: &GeneName) -> Option<usize> {
+        self.populations.iter().position(|tissue| tissue.gene() == gene)
+    }
+
+    fn tick(&mut self, now: Nanos) {
         let mut responses = Vec::new();
         let mut samples = Vec::with_capacity(self.populations.len());
         for population in &self.populations {
@@ -154,12 +206,44 @@ impl Governor {
             self.organism.handle(now, stimulus, &mut responses);
             samples.push(sample);
         }
+        let did_nothing = responses.is_empty();
         for response in responses {
             self.perform(response, &samples);
         }
-        match self.organism.next_deadline(now) {
-            Some(at) => Next::Within(Duration::from_nanos(at.since(now).0).min(GLANCE)),
-            None => Next::Within(GLANCE),
+        self.due = self.organism.next_deadline(now);
+        self.take_census(now, self.due.is_none());
+        self.doze(now, did_nothing);
+    }
+
+    /// Where nothing is left to do: sets the alarm, looks once more for what came before it was
+    /// set, and only then sleeps without an end.
+    fn doze(&mut self, now: Nanos, did_nothing: bool) {
+        let is_idle = self.due.is_none() && did_nothing;
+        match (is_idle, self.is_dozing) {
+            (true, false) => {
+                self.alarm.set();
+                self.due = Some(now);
+            }
+            (false, true) => self.alarm.unset(),
+            _ => {}
+        }
+        if !is_idle && self.due.is_none() {
+            self.due = Some(now);
+        }
+        self.is_dozing = is_idle;
+    }
+
+    /// Tells of births, and of deaths that were not told one by one.
+    fn take_census(&mut self, now: Nanos, is_last: bool) {
+        for (at, population) in self.populations.iter().enumerate() {
+            let Some(change) = self.census.take(at, now, population.born(), is_last) else { continue };
+            let gene = population.gene().to_string();
+            if change.born > 0 {
+                self.events.record(Happening::CellsBorn { gene: gene.clone(), count: change.born });
+            }
+            if change.died > 0 {
+                self.events.record(Happening::CellsDied { gene, count: change.died });
+            }
         }
     }
 
@@ -202,6 +286,7 @@ mod tests {
         gene: GeneName,
         sample: Mutex<Sample>,
         asked: Mutex<Vec<(u32, u32)>>,
+        born: std::sync::atomic::AtomicU64,
     }
 
     impl Population for Fake {
@@ -210,6 +295,9 @@ mod tests {
         }
         fn sample(&self) -> Sample {
             *self.sample.lock().unwrap()
+        }
+        fn born(&self) -> u64 {
+            self.born.load(std::sync::atomic::Ordering::Relaxed)
         }
         fn prepare(&self, count: u32) {
             self.asked.lock().unwrap().push((count, 0));
@@ -221,14 +309,19 @@ mod tests {
 
     fn fake(min: u32, one_use: bool) -> Arc<Fake> {
         let sample = Sample { ready: 0, busy: 0, busy_peak: 0, min, max: 8, one_use, active: false };
-        Arc::new(Fake { gene: "front".parse().unwrap(), sample: Mutex::new(sample), asked: Mutex::default() })
+        Arc::new(Fake {
+            gene: "front".parse().unwrap(),
+            sample: Mutex::new(sample),
+            asked: Mutex::default(),
+            born: std::sync::atomic::AtomicU64::default(),
+        })
     }
 
     fn governor(tissue: &Arc<Fake>) -> (Governor, Ear, Arc<EventLog>) {
         let events = EventLog::new(None);
         let (ear, inbox) = inbox();
         let populations: Vec<Arc<dyn Population>> = vec![tissue.clone()];
-        (Governor::new(populations, events.clone(), inbox), ear, events)
+        (Governor::new(populations, events.clone(), ear.alarm(), inbox), ear, events)
     }
 
     #[test]
@@ -242,13 +335,55 @@ mod tests {
     }
 
     #[test]
-    fn an_idle_host_is_only_glanced_at_and_a_busy_one_is_looked_at_often() {
+    fn an_idle_host_sleeps_until_it_is_woken_and_a_busy_one_is_looked_at_often() {
         let tissue = fake(0, false);
         let (mut governor, _ear, _) = governor(&tissue);
-        assert_eq!(governor.handle(Nanos(0), Event::Tick), Next::Within(GLANCE));
+        governor.handle(Nanos(5), Event::Tick);
+        assert_eq!(governor.due, Some(Nanos(5)), "one more look after the alarm was set");
+        governor.handle(Nanos(6), Event::Tick);
+        assert_eq!(governor.due, None);
         tissue.sample.lock().unwrap().active = true;
-        let Next::Within(span) = governor.handle(Nanos::from_millis(1), Event::Tick) else { panic!() };
-        assert!(span <= Duration::from_millis(20), "{span:?}");
+        governor.handle(Nanos::from_millis(1), Event::Tick);
+        let due = governor.due.unwrap();
+        assert!(due <= Nanos::from_millis(21), "{due:?}");
+    }
+
+    /// What comes between the look and the alarm is found by the second look.
+    #[test]
+    fn a_request_between_the_look_and_the_alarm_is_not_missed() {
+        let tissue = fake(0, false);
+        let (mut governor, _ear, _) = governor(&tissue);
+        governor.handle(Nanos(5), Event::Tick);
+        tissue.sample.lock().unwrap().active = true;
+        governor.handle(Nanos(6), Event::Tick);
+        assert!(governor.due.is_some() && !governor.is_dozing);
+    }
+
+    #[test]
+    fn births_and_a_flood_of_deaths_are_told_in_sums() {
+        let tissue = fake(0, true);
+        let (mut governor, _ear, events) = governor(&tissue);
+        tissue.sample.lock().unwrap().active = true;
+        let told = |events: &EventLog| -> Vec<Happening> {
+            events.after(0, usize::MAX).entries.into_iter().map(|(_, record)| record.what).collect()
+        };
+        tissue.born.store(3, std::sync::atomic::Ordering::Relaxed);
+        governor.handle(Nanos::from_millis(1), Event::Tick);
+        let born = |count| Happening::CellsBorn { gene: "front".into(), count };
+        assert_eq!(told(&events), [born(3)], "the first at once");
+        for ms in 2..900 {
+            tissue.born.store(3 + ms, std::sync::atomic::Ordering::Relaxed);
+            let died = Event::CellDied { gene: tissue.gene.clone(), cell: ms, reason: "trap".into() };
+            governor.handle(Nanos::from_millis(ms), died);
+            governor.handle(Nanos::from_millis(ms), Event::Tick);
+        }
+        let one_by_one = told(&events).len() - 1;
+        assert_eq!(one_by_one as u64, cyte_dna::limits::DEATHS_TOLD_PER_S);
+        governor.handle(Nanos::from_millis(1_001), Event::Tick);
+        let died = Happening::CellsDied { gene: "front".into(), count: 898 - one_by_one as u64 };
+        assert_eq!(told(&events)[1 + one_by_one..], [born(899), died]);
+        let looks = governor.due.unwrap();
+        assert!(looks > Nanos::from_millis(1_001));
     }
 
     #[test]

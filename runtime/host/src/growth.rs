@@ -297,6 +297,10 @@ impl Population for Governed {
         self.0.sample()
     }
 
+    fn born(&self) -> u64 {
+        self.0.born()
+    }
+
     fn prepare(&self, count: u32) {
         self.0.prepare(count);
     }

@@ -11,6 +11,7 @@ pub mod bench;
 pub mod cli;
 pub mod codes;
 pub mod control;
+pub mod counts;
 pub mod error;
 pub mod event;
 pub mod governor;
@@ -22,6 +23,7 @@ pub mod ring;
 pub mod state;
 pub mod supervise;
 pub mod view;
+pub mod voice;
 pub mod workshop;
 
 use std::process::ExitCode;

@@ -1,6 +1,6 @@
 //! What guests say: taken within their rate, cleaned, kept, and shown.
 //!
-//! A guest's line passes one gate: at most [`LINE_MAX`] bytes, at most [`RATE`] bytes a second and
+//! A guest's line passes one gate: at most `log-line` bytes, at most `cell-log-rate` bytes a second and
 //! cell on average, no control characters that a terminal would obey. What is beyond is dropped and
 //! counted, and the count is said once the cell is within its rate again. A thread of its own
 //! writes to the terminal and the file, so that a guest never waits for a pipe that nobody reads.
@@ -12,6 +12,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use cyte_dna::limits;
 use serde::{Deserialize, Serialize};
 
 use crate::ring::Ring;
@@ -19,15 +20,15 @@ use crate::state::clock;
 use crate::state::rotate::RotatedFile;
 
 /// The longest line, in bytes; the rest of a longer one is dropped and counted.
-pub const LINE_MAX: usize = 8 * 1024;
+const LINE_MAX: usize = limits::LOG_LINE_BYTES;
 /// Bytes a second that one cell may log; also how many it may log at once.
-pub const RATE: u64 = 64 * 1024;
+const RATE: u64 = limits::LOG_PER_CELL_BYTES_S;
 /// How many lines one host remembers.
-pub const LINES_KEPT: usize = 4_096;
+const LINES_KEPT: usize = limits::LOG_LINES_KEPT;
 /// How many lines may wait for the terminal and the file.
 const QUEUE: usize = 2_048;
 /// How many cells have a bucket of their own at once.
-const BUCKETS: usize = 16_384;
+const BUCKETS: usize = limits::LOG_RATES;
 /// How often full buckets are looked for, at most.
 const SWEEP_MS: u64 = 100;
 /// The bucket of what the host says about a gene, and the one that a gene's cells share when too
@@ -92,6 +93,7 @@ pub struct GuestLog {
     start: Instant,
     dropped_bytes: AtomicU64,
     dropped_lines: AtomicU64,
+    cut_lines: AtomicU64,
 }
 
 impl GuestLog {
@@ -105,6 +107,7 @@ impl GuestLog {
             start: Instant::now(),
             dropped_bytes: AtomicU64::new(0),
             dropped_lines: AtomicU64::new(0),
+            cut_lines: AtomicU64::new(0),
         })
     }
 
@@ -117,11 +120,14 @@ impl GuestLog {
     }
 
     fn line_at(&self, now_ms: u64, said: &Said<'_>) {
-        let clean = clean(said.text);
+        let clean = visible(said.text);
         let cost = clean.text.len() as u64 + 1;
         // What the host says about a cell must not be lost because the cell was loud.
         let bucket = if said.stream == Stream::Host { HOSTS_OWN } else { said.cell };
-        self.dropped_bytes.fetch_add(clean.cut, Ordering::Relaxed);
+        if clean.cut > 0 {
+            self.dropped_bytes.fetch_add(clean.cut, Ordering::Relaxed);
+            self.cut_lines.fetch_add(1, Ordering::Relaxed);
+        }
         match self.take(now_ms, said.gene, bucket, cost) {
             Take::Dropped => {
                 self.dropped_bytes.fetch_add(cost, Ordering::Relaxed);
@@ -145,6 +151,11 @@ impl GuestLog {
     /// Bytes and lines dropped since the host started.
     pub fn dropped(&self) -> (u64, u64) {
         (self.dropped_bytes.load(Ordering::Relaxed), self.dropped_lines.load(Ordering::Relaxed))
+    }
+
+    /// Lines that lost their end since the host started.
+    pub fn cut(&self) -> u64 {
+        self.cut_lines.load(Ordering::Relaxed)
     }
 
     fn take(&self, now_ms: u64, gene: &str, cell: u64, cost: u64) -> Take {
@@ -228,7 +239,7 @@ enum Take {
     Dropped,
 }
 
-/// The bytes one cell may still log, refilled at [`RATE`].
+/// The bytes one cell may still log, refilled at its rate.
 #[derive(Debug)]
 struct Bucket {
     tokens: u64,
@@ -270,14 +281,14 @@ impl Bucket {
 }
 
 /// A line as it may be shown.
-struct Clean {
-    text: String,
+pub(crate) struct Clean {
+    pub(crate) text: String,
     /// Bytes that were cut off the end.
-    cut: u64,
+    pub(crate) cut: u64,
 }
 
-/// Cuts at [`LINE_MAX`] and turns what a terminal would obey into visible text.
-fn clean(text: &str) -> Clean {
+/// Cuts at the longest line and turns what a terminal would obey into visible text.
+pub(crate) fn visible(text: &str) -> Clean {
     let mut end = text.len().min(LINE_MAX);
     while !text.is_char_boundary(end) {
         end -= 1;
@@ -371,7 +382,7 @@ mod tests {
         let long = format!("{}é{}", "a".repeat(LINE_MAX - 1), "b".repeat(10));
         log.say(&said("a", &long));
         assert_eq!(texts(&log), ["a".repeat(LINE_MAX - 1)]);
-        assert_eq!(log.dropped().0, 12);
+        assert_eq!((log.dropped().0, log.cut()), (12, 1));
     }
 
     #[test]

@@ -12,8 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cyte_dna::{Digest, Manifest, SubKey};
-use cyte_engine::capability::http::Outbound;
-use cyte_engine::{Clock, Genome, GenomeConfig, Geometry, Lanes, TaskArguments, TaskEnd, Tissue};
+use cyte_engine::{Alarm, Clock, Genome, GenomeConfig, Geometry, Lanes, TaskArguments, TaskEnd, Tissue};
 use cyte_gateway::{AccessLog, Claim, FrontLimits, Gateway, Listener, Mount, RouteConflict, Routes};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{mpsc, watch};
@@ -34,6 +33,7 @@ use crate::state::rotate::RotatedFile;
 use crate::state::secrets::Secrets;
 use crate::state::trust::Admitted;
 use crate::view::View;
+use crate::voice;
 
 /// How long threads get to end after everything was drained.
 const LAST_MOMENTS: Duration = Duration::from_millis(200);
@@ -75,7 +75,10 @@ pub struct Body {
     pub logs: Arc<GuestLog>,
     /// What guests name and never see.
     pub secrets: Arc<Secrets>,
+    /// What sends their outbound requests.
+    pub client: Arc<outbound::Client>,
     clock: Clock,
+    alarm: Arc<Alarm>,
     ear: Ear,
     inbox: mpsc::Receiver<Event>,
     threads: Threads,
@@ -103,6 +106,7 @@ impl Body {
         check_routes(&manifest)?;
         let machine = Machine::look();
         let events = EventLog::new(Some(open_log(&state, "events.jsonl")?));
+        voice::record_in(&events);
         record_start(&events, &admitted);
         let logs = GuestLog::new(Some(open_log(&state, "guests.jsonl")?), config.show);
         let secrets = Arc::new(Secrets::load(state.head(), state.host_key())?);
@@ -110,9 +114,10 @@ impl Body {
         let threads = Threads::start(machine.cores)?;
         let clock = Clock::start();
         let plan = machine.plan(manifest.genes.len(), growth::engines(&admitted), config.cells);
-        let genome = genome(&state, plan, &threads, clock)?;
+        let alarm = ear.alarm();
+        let genome = genome(&state, plan, &threads, clock, alarm.clone())?;
         let client = client(&secrets, config.extra_roots, threads.cytoplasm())?;
-        let hands = growth::hands(&logs, client, &ear);
+        let hands = growth::hands(&logs, client.clone(), &ear);
         let grown = growth::grow(&genome, &state, &admitted, &hands, machine.cores, tell)?;
         for gene in &grown {
             events.record(gene.happening());
@@ -129,7 +134,9 @@ impl Body {
             events,
             logs,
             secrets,
+            client,
             clock,
+            alarm,
             ear,
             inbox,
             threads,
@@ -192,7 +199,7 @@ impl Host {
     /// # Errors
     /// [`Code::Listen`] for the address, [`Code::Machine`] for the control socket.
     pub fn serve(body: Body, front: Front) -> Result<Self, CliError> {
-        let Body { mut state, events, threads, genome, grown, ear, inbox, clock, .. } = body;
+        let Body { mut state, events, threads, genome, grown, alarm, ear, inbox, clock, .. } = body;
         let tissues: Vec<Arc<Tissue>> = grown.iter().filter_map(|gene| gene.tissue.clone()).collect();
         let gateway = gateway(&body.machine, &tissues, front.access)?;
         let listener = bind(&threads, front.listen, &gateway)?;
@@ -210,13 +217,14 @@ impl Host {
             events: events.clone(),
             logs: body.logs,
             secrets: body.secrets,
+            client: body.client,
             ear: ear.clone(),
             clock,
             address,
         });
         let populations =
             tissues.into_iter().map(|tissue| -> Arc<dyn Population> { Arc::new(Governed(tissue)) }).collect();
-        let governor = Governor::new(populations, events.clone(), inbox);
+        let governor = Governor::new(populations, events.clone(), alarm, inbox);
         threads.membrane().spawn(governor.run(move || clock.now()));
         let (stop, stopped) = watch::channel(false);
         let shown: Arc<dyn HostView> = view.clone();
@@ -303,7 +311,13 @@ impl Threads {
     }
 }
 
-fn genome(state: &StateFolder, plan: Plan, threads: &Threads, clock: Clock) -> Result<Arc<Genome>, CliError> {
+fn genome(
+    state: &StateFolder,
+    plan: Plan,
+    threads: &Threads,
+    clock: Clock,
+    alarm: Arc<Alarm>,
+) -> Result<Arc<Genome>, CliError> {
     let program = std::env::current_exe()
         .map_err(|error| machine_error("cannot find this program, which compiles genes as well", &error))?;
     let config = GenomeConfig {
@@ -318,12 +332,13 @@ fn genome(state: &StateFolder, plan: Plan, threads: &Threads, clock: Clock) -> R
         compiler: vec![program.into(), COMPILE_CHILD.into()],
         lanes: Lanes { cytoplasm: threads.cytoplasm().clone(), slow: threads.slow.handle().clone() },
         clock,
+        alarm,
     };
     Genome::new(config).map_err(|why| CliError::new(Code::Machine, "cannot make the engine", why))
 }
 
 /// Sends what genes may send; fills in secrets from this host's own.
-fn client(secrets: &Arc<Secrets>, extra_roots: Vec<u8>, on: &Handle) -> Result<Arc<dyn Outbound>, CliError> {
+fn client(secrets: &Arc<Secrets>, extra_roots: Vec<u8>, on: &Handle) -> Result<Arc<outbound::Client>, CliError> {
     let secrets = secrets.clone();
     let config = OutboundConfig { extra_roots, ..OutboundConfig::default() };
     let client = outbound::Client::new(config, Arc::new(move |_gene, name| secrets.get(name)), on.clone());
@@ -406,6 +421,7 @@ fn record_start(events: &EventLog, admitted: &Admitted) {
         organism: manifest.organism.to_string(),
         dna_version: manifest.version,
         digest: admitted.dna.digest().to_string(),
+        standing: admitted.dna.standing(),
     });
 }
 

@@ -12,14 +12,17 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::control::HostView;
+use crate::counts::{self, Counts};
 use crate::error::CliError;
 use crate::event::EventLog;
 use crate::governor::{Ear, Event};
 use crate::growth::Grown;
 use crate::log::GuestLog;
 use crate::machine::{Machine, Plan};
+use crate::outbound::Client;
 use crate::state::secrets::Secrets;
 use crate::state::{StateFolder, clock};
+use crate::voice;
 
 /// Everything that can be seen of a host.
 pub struct View {
@@ -34,6 +37,7 @@ pub struct View {
     pub(crate) events: Arc<EventLog>,
     pub(crate) logs: Arc<GuestLog>,
     pub(crate) secrets: Arc<Secrets>,
+    pub(crate) client: Arc<Client>,
     pub(crate) ear: Ear,
     pub(crate) clock: Clock,
     pub(crate) address: SocketAddr,
@@ -78,6 +82,16 @@ impl View {
 
     fn cells(&self) -> impl Iterator<Item = CellSnapshot> {
         self.grown.iter().filter_map(|grown| grown.tissue.as_ref()).flat_map(|tissue| tissue.snapshot().cells)
+    }
+
+    /// Everything that is counted when a limit is hit.
+    fn counts(&self) -> Counts {
+        let mut all = counts::engine(&self.genome.usage());
+        all.append(&mut counts::tissues(self.grown.iter().filter_map(|grown| grown.tissue.as_deref())));
+        all.append(&mut counts::front(&self.gateway.snapshot()));
+        all.append(&mut counts::outbound(&self.client.counts()));
+        all.append(&mut counts::logs(self.logs.dropped().0, self.logs.cut(), voice::dropped()));
+        all
     }
 
     fn audit(&self, uid: u32, verb: &str, subject: &str) -> AuditEntry {
@@ -138,7 +152,7 @@ impl HostView for View {
     fn limits(&self) -> Value {
         json!({
             "v": 1,
-            "limits": limits_value(),
+            "limits": limits_value(&self.counts()),
             "machine": self.machine,
             "plan": self.plan,
             "usage": self.genome.usage(),
@@ -213,7 +227,10 @@ fn cell_value(cell: &CellSnapshot) -> Value {
 }
 
 /// The table of limits as JSON.
-pub fn limits_value() -> Value {
+///
+/// Rows whose counter is among `counts` say how often they were hit; without a running host there
+/// is none.
+pub fn limits_value(counts: &Counts) -> Value {
     let row = |limit: &limits::Limit| {
         json!({
             "name": limit.name,
@@ -225,6 +242,7 @@ pub fn limits_value() -> Value {
             "unit": limit.unit.to_string(),
             "changed_by": limit.changed_by,
             "counter": limit.counter,
+            "count": limit.counter.and_then(|name| counts.get(name)),
             "reason": limit.reason,
         })
     };

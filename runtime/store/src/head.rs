@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use crate::StoreError;
 
 /// How many audit entries are remembered; the oldest are forgotten first.
-pub const AUDIT_KEPT: u64 = 10_000;
+pub const AUDIT_KEPT: u64 = cyte_dna::limits::AUDIT_KEPT;
 /// The largest sealed secret, in bytes.
-pub const SEALED_MAX: usize = 64 * 1024 + 64;
+pub const SEALED_MAX: usize = cyte_dna::limits::SECRET_BYTES + 64;
 
 /// Pages kept in memory, in bytes. The head is a few kilobytes; the default cache is a gigabyte.
 const CACHE_BYTES: usize = 512 * 1024;

@@ -1,1 +1,14 @@
 //! Guests and clients that mean harm, or have gone wrong.
+
+mod capacity;
+mod compile;
+mod cpu;
+mod crowd;
+mod failing;
+mod grants;
+mod logs;
+mod memory;
+mod outbound;
+mod state;
+
+pub use super::http::zoo;

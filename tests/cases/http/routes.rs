@@ -99,9 +99,10 @@ fn two_genes_on_one_route_are_refused_by_name() {
              [gene.second]\nsource = \"{{echo}}\"\nroute = \"{two}\"\n"
         ));
         let ran = zoo::start(&project).try_start().expect_err("two genes cannot both answer");
-        let text = ran.stderr.clone();
-        assert!(!ran.status.success());
-        assert!(text.contains("first") && text.contains("second"), "{one} {two}: {text}");
-        assert_eq!(text.matches("error[").count(), 1, "{text}");
+        let error: serde_json::Value = serde_json::from_str(&ran.stderr).unwrap();
+        let why = error["error"]["why"].as_str().unwrap();
+        assert!(why.contains("`first`") && why.contains("`second`"), "{one} {two}: {why}");
+        assert_eq!(error["error"]["exit"], ran.code(), "{error}");
+        assert!(ran.code() > 0);
     }
 }

@@ -159,7 +159,10 @@ impl Known {
             return Ok(Standing::InForce);
         }
         let Some(highest) = self.highest else {
-            return Ok(Standing::First);
+            return match purpose {
+                Purpose::Deploy => Ok(Standing::First),
+                Purpose::Return => Err(DnaError::NeverAccepted { version }),
+            };
         };
         if highest.digest == *digest {
             return Ok(Standing::Returned);

@@ -92,8 +92,20 @@ impl From<OutboundError> for WasiError {
 /// A boxed future, as trait objects need.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
+/// What became of a request that was not handed to the sender at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Withheld {
+    /// The gene's DNA does not grant it: it is denied.
+    NotGranted,
+    /// Its cell has as many under way as it may: it waits for one of them.
+    TooMany,
+}
+
 /// Sends what cells ask for. Implemented by the host over a pooled client.
 pub trait Outbound: Send + Sync {
+    /// Hears of a request that is not sent, or not yet, for its counters.
+    fn withheld(&self, _gene: &GeneName, _why: Withheld) {}
+
     /// Sends one request and resolves with the response's head; its body streams.
     fn send(&self, request: OutboundRequest) -> BoxFuture<Result<::http::Response<OutboundBody>, OutboundError>>;
 }
@@ -153,10 +165,14 @@ impl WasiHttpHooks for Hooks {
     ) -> Box<dyn Future<Output = Sent> + Send> {
         let Some(grant) = self.grant(request.uri()) else {
             self.deny(&request.uri().to_string());
+            self.gene.hands.outbound.withheld(&self.gene.gene.name, Withheld::NotGranted);
             return Box::new(std::future::ready(Err(WasiError::HttpRequestDenied)));
         };
         let permits = self.permits();
         let gene = self.gene.clone();
+        if permits.available_permits() == 0 {
+            gene.hands.outbound.withheld(&gene.gene.name, Withheld::TooMany);
+        }
         Box::new(async move {
             let permit = permits.acquire_owned().await.map_err(|_| WasiError::ConnectionLimitReached)?;
             let outbound = OutboundRequest {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::table::{bytes, field, table};
+use super::table::{bytes, field, gets, table};
 use super::{Context, Done, Exit, project};
 use crate::workshop::Mode;
 
@@ -52,13 +52,7 @@ fn text(value: &Value) -> String {
         text.push_str(&format!("\n{} imports\n", field(gene, "gene")));
         let asks = gene.get("asks").and_then(Value::as_array).cloned().unwrap_or_default();
         for ask in &asks {
-            let gets = match field(ask, "answer").as_str() {
-                "free" => "always there",
-                "granted" => "granted",
-                "denied" => "not granted: empty, or denies each call",
-                _ => "nothing provides it",
-            };
-            text.push_str(&format!("  {:<44} {gets}\n", field(ask, "import")));
+            text.push_str(&format!("  {:<44} {}\n", field(ask, "import"), gets(ask)));
         }
     }
     text

@@ -6,7 +6,7 @@ use clap::Args;
 use cyte_dna::Grants;
 use serde_json::{Value, json};
 
-use super::table::{bytes, field, span, table};
+use super::table::{bytes, field, gets, span, table};
 use super::{Context, Done, Exit, Which, ask, files};
 use crate::codes::Code;
 use crate::control::client::escape;
@@ -125,15 +125,7 @@ fn asks_text(value: &Value) -> String {
     let asks = value.get("asks").and_then(Value::as_array).cloned().unwrap_or_default();
     let rows: Vec<Vec<String>> = asks
         .iter()
-        .map(|ask| {
-            let answer = match field(ask, "answer").as_str() {
-                "free" => "always there".to_owned(),
-                "denied" => "not granted: empty, or denies each call".to_owned(),
-                "unknown" => "nothing provides it".to_owned(),
-                other => other.to_owned(),
-            };
-            vec![field(ask, "import"), answer]
-        })
+        .map(|ask| vec![field(ask, "import"), gets(ask)])
         .collect();
     if rows.is_empty() {
         "\nasks for nothing\n".to_owned()

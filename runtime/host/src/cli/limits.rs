@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 use super::table::{bytes, field, table};
 use super::{Context, Done, Exit, Which, ask};
 use crate::codes::Code;
+use crate::counts::Counts;
 use crate::view::limits_value;
 
-/// Show every limit, its default and who may change it
+/// Show every limit, its default, who may change it and how often it was hit
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  cyte limits\n  cyte limits -v\n  cyte limits --output json")]
 pub(super) struct Limits {
@@ -22,7 +23,7 @@ pub(super) fn run(verb: &Limits, context: &Context) -> Done {
         // Without a host the table still holds; only a host that was named must be there.
         Err(error) if error.code == Code::NoHost && verb.which.state.is_none() => {
             context.note("no host runs: these are the defaults");
-            json!({"v": 1, "limits": limits_value()})
+            json!({"v": 1, "limits": limits_value(&Counts::new())})
         }
         Err(error) => return Err(error),
     };
@@ -31,6 +32,8 @@ pub(super) fn run(verb: &Limits, context: &Context) -> Done {
 }
 
 fn text(value: &Value, with_reasons: bool) -> String {
+    // Only a running host counts.
+    let with_counts = value.get("plan").is_some();
     let rows: Vec<Vec<String>> = value
         .get("limits")
         .and_then(Value::as_array)
@@ -38,6 +41,9 @@ fn text(value: &Value, with_reasons: bool) -> String {
         .flatten()
         .map(|limit| {
             let mut row = vec![field(limit, "name"), field(limit, "default"), field(limit, "changed_by")];
+            if with_counts {
+                row.push(field(limit, "count"));
+            }
             if with_reasons {
                 row.push(field(limit, "reason"));
             }
@@ -45,6 +51,9 @@ fn text(value: &Value, with_reasons: bool) -> String {
         })
         .collect();
     let mut heading = vec!["LIMIT", "DEFAULT", "CHANGED BY"];
+    if with_counts {
+        heading.push("HIT");
+    }
     if with_reasons {
         heading.push("WHY");
     }

@@ -8,6 +8,7 @@ mod ask;
 mod bench;
 mod build;
 mod check;
+mod completions;
 mod develop;
 mod dna;
 mod events;
@@ -33,6 +34,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::codes::Code;
 use crate::error::CliError;
+use crate::voice;
 pub use output::{Context, Output};
 
 /// How a verb ended that did not fail.
@@ -86,7 +88,7 @@ pub struct Globals {
     /// Say less: no notes on standard error
     #[arg(short, long, global = true)]
     quiet: bool,
-    /// Say more
+    /// Say more; -vv says what the host's code says while one debugs it
     #[arg(short, long, global = true, action = ArgAction::Count)]
     verbose: u8,
     /// When to colour; NO_COLOR and CLICOLOR_FORCE count for `auto`
@@ -120,6 +122,7 @@ enum Verb {
     Secret(secret::Secret),
     Bench(bench::Bench),
     Explain(explain::Explain),
+    Completions(completions::Completions),
 }
 
 /// Which running host is meant.
@@ -144,7 +147,10 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
         }
     };
     let context = Context::new(&cli.globals);
-    match enter(&cli.globals).and_then(|()| dispatch(cli.verb, &context)) {
+    voice::start(context.verbose, context.quiet);
+    let ended = enter(&cli.globals).and_then(|()| dispatch(cli.verb, &context));
+    voice::finish();
+    match ended {
         Ok(Exit(status)) => ExitCode::from(status),
         Err(error) => {
             context.error(&error);
@@ -176,6 +182,7 @@ fn dispatch(verb: Verb, context: &Context) -> Done {
         Verb::Secret(verb) => secret::run(verb, context),
         Verb::Bench(verb) => bench::run(verb, context),
         Verb::Explain(verb) => explain::run(&verb, context),
+        Verb::Completions(verb) => completions::run(&verb, context),
     }
 }
 

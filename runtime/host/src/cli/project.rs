@@ -167,7 +167,8 @@ pub(super) fn gene_line(
     format!("gene       {name:<7} {role:<7} {size:<7} {seconds:<8} {}", asks_text(inspection, grants))
 }
 
-/// The packages it imports, and what it asks for beyond what gives nothing away.
+/// The packages it imports, and what it asks for beyond what gives nothing away. An empty
+/// environment or list of folders is not mentioned: most toolchains ask for both unasked.
 pub(super) fn asks_text(inspection: &Inspection, grants: &Grants) -> String {
     let mut packages: Vec<&str> = inspection
         .imports
@@ -179,7 +180,7 @@ pub(super) fn asks_text(inspection: &Inspection, grants: &Grants) -> String {
     let asks = inspection.asks(grants);
     let of = |wanted: Answer| -> Vec<&str> {
         asks.iter()
-            .filter(|ask| ask.answer == wanted && is_reach(&ask.import))
+            .filter(|ask| ask.answer == wanted)
             .filter_map(|ask| ask.import.split('@').next())
             .collect()
     };
@@ -197,14 +198,6 @@ pub(super) fn asks_text(inspection: &Inspection, grants: &Grants) -> String {
         some => format!("; asks, not granted: {}", some.join(", ")),
     });
     text
-}
-
-/// Whether an import reaches out of the cell. An environment or a list of folders that is empty
-/// tells nothing, and most toolchains ask for both unasked.
-fn is_reach(import: &str) -> bool {
-    ["wasi:http/outgoing-handler", "wasi:http/client", "wasi:sockets/tcp@", "wasi:sockets/udp@"]
-        .iter()
-        .any(|reach| import.starts_with(reach))
 }
 
 /// The line of a gene that is ready to run.

@@ -8,9 +8,10 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use clap::Args;
-use cyte_dna::{Introduction, Role};
+use cyte_dna::{Introduction, Purpose, Role};
 use cyte_engine::{Breach, TaskArguments, TaskEnd};
 use cyte_gateway::AccessLog;
+use cyte_store::AuditEntry;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::develop::Development;
@@ -21,7 +22,7 @@ use crate::error::CliError;
 use crate::growth::Grown;
 use crate::log::Show;
 use crate::state::trust::{self, Admitted, FirstTrust};
-use crate::state::{IN_PROJECT, StateFolder};
+use crate::state::{IN_PROJECT, StateFolder, clock, head_error};
 use crate::supervise::{Body, Front, GrowConfig, Host};
 use crate::workshop::{Mode, Project};
 
@@ -33,7 +34,7 @@ const ROOTS_MAX: u64 = 16 * 1024 * 1024;
 /// Run a project, a bundle or a component in the foreground, until Ctrl-C
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  cyte run .\n  cyte run hello.wasm --listen 127.0.0.1:0\n  cyte run shop.dna --germline shop.germline --state /var/lib/cyte\n  cyte run tool.wasm --task -- --count 3"
+    after_help = "Examples:\n  cyte run .\n  cyte run hello.wasm --listen 127.0.0.1:0\n  cyte run shop.dna --germline shop.germline --state /var/lib/cyte\n  cyte run tool.wasm --task -- --count 3\n  cyte run shop-1.dna --return --state /var/lib/cyte"
 )]
 pub(super) struct Run {
     /// A project folder, a bundle (X.dna) or a component (X.wasm)
@@ -51,6 +52,9 @@ pub(super) struct Run {
     /// Trust the germline that the bundle carries, if the state folder trusts nobody yet
     #[arg(long)]
     yes: bool,
+    /// Go back to this bundle, which the state folder accepted before
+    #[arg(long = "return", conflicts_with_all = ["germline", "yes"])]
+    go_back: bool,
     /// How many cells may be alive at once [default: what the machine allows, 1024 at most]
     #[arg(long, value_name = "N", env = "CYTE_CELLS", hide_env = true, value_parser = clap::value_parser!(u32).range(1..))]
     cells: Option<u32>,
@@ -121,7 +125,18 @@ fn admit(verb: &Run, source: Source, state: &StateFolder, context: &Context) -> 
                 (None, false) if context.can_ask() => FirstTrust::Ask(&ask),
                 (None, false) => FirstTrust::Nobody,
             };
-            trust::admit(state, &path.display().to_string(), &bytes, &trust)
+            let name = path.display().to_string();
+            if !verb.go_back {
+                return trust::admit(state, &name, &bytes, &trust, Purpose::Deploy);
+            }
+            let admitted = trust::admit(state, &name, &bytes, &trust, Purpose::Return)?;
+            audit_return(state, &admitted)?;
+            Ok(admitted)
+        }
+        Source::Project(_, path) if verb.go_back => {
+            let what = format!("cannot go back to `{}`", path.display());
+            let why = "a project is built anew, only a bundle can be one that was accepted before";
+            Err(CliError::new(Code::Usage, what, why).help("the state folder keeps the last five in `dna`"))
         }
         Source::Project(project, path) => {
             // First of all, so that nobody waits for a build that could not be run.
@@ -129,9 +144,22 @@ fn admit(verb: &Run, source: Source, state: &StateFolder, context: &Context) -> 
             let made = project::make(*project, Mode::Build, context)?;
             made.check_imports()?;
             let bytes = development.bundle(state, made)?;
-            trust::admit(state, &path.display().to_string(), &bytes, &FirstTrust::Nobody)
+            let name = path.display().to_string();
+            trust::admit(state, &name, &bytes, &FirstTrust::Nobody, Purpose::Deploy)
         }
     }
+}
+
+/// Notes who went back to what, durably.
+fn audit_return(state: &StateFolder, admitted: &Admitted) -> Result<(), CliError> {
+    let manifest = admitted.dna.manifest();
+    let entry = AuditEntry {
+        at_s: clock::wall_s(),
+        uid: rustix::process::getuid().as_raw(),
+        verb: "run.return".to_owned(),
+        subject: format!("{} version {} ({})", manifest.organism, manifest.version, admitted.dna.digest()),
+    };
+    state.head().audit(&entry).map_err(|error| head_error(state.path(), &error))
 }
 
 /// Shows who a bundle says it is, and asks.

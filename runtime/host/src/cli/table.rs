@@ -40,6 +40,17 @@ pub(super) fn field(value: &Value, key: &str) -> String {
     }
 }
 
+/// What an import gets, from the `answer` of one of a gene's asks.
+pub(super) fn gets(ask: &Value) -> String {
+    match field(ask, "answer").as_str() {
+        "free" => "always there".to_owned(),
+        "empty" => "not granted: there, and empty".to_owned(),
+        "denied" => "not granted: each call is denied".to_owned(),
+        "unknown" => "nothing provides it".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
 /// A number of bytes as a person reads it, for example `1.1MiB`.
 pub(super) fn bytes(count: u64) -> String {
     const UNITS: [&str; 4] = ["B", "KiB", "MiB", "GiB"];

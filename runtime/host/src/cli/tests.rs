@@ -8,6 +8,19 @@ fn the_tree_of_verbs_is_consistent() {
     Cli::command().debug_assert();
 }
 
+#[test]
+fn every_shell_gets_a_script_that_knows_the_verbs() {
+    use clap::ValueEnum as _;
+    for shell in clap_complete::Shell::value_variants() {
+        let mut script = Vec::new();
+        clap_complete::generate(*shell, &mut Cli::command(), "cyte", &mut script);
+        let script = String::from_utf8(script).unwrap();
+        for word in ["inspect", "completions", "germline"] {
+            assert!(script.contains(word), "{shell} lacks {word}");
+        }
+    }
+}
+
 fn parse(line: &str) -> Result<Cli, clap::Error> {
     Cli::try_parse_from(line.split_whitespace())
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use cyte_dna::limits;
 use futures_util::stream;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body::Frame;
@@ -30,11 +31,11 @@ use crate::ring::Ring;
 use crate::state::secrets::VALUE_MAX;
 
 /// How many connections the socket serves at once.
-const CONNECTIONS: usize = 64;
+const CONNECTIONS: usize = limits::CONTROL_CONNECTIONS;
 /// How long a peer may take to send a request's head.
 const HEAD: Duration = Duration::from_secs(10);
 /// How many entries one answer holds.
-const PAGE: usize = 1_000;
+const PAGE: usize = limits::CONTROL_PAGE;
 
 type Body = BoxBody<Bytes, Infallible>;
 

@@ -90,7 +90,9 @@ impl Receiving {
             self.alarm.as_mut().reset(due);
         }
         self.alarm.as_mut().poll(cx).map(|()| {
-            self.lease = None;
+            if let Some(lease) = self.lease.take() {
+                lease.pool.counts.idle();
+            }
             OutboundError::IdleTimeout
         })
     }

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use cyte_dna::{OutboundHost, Scheme};
+use cyte_dna::{OutboundHost, Scheme, limits};
 use cyte_engine::capability::http::OutboundError;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -19,9 +19,6 @@ use tokio_rustls::TlsConnector;
 use super::SetupError;
 use super::pool::{Place, Sender};
 use super::resolve::{Resolve, permitted};
-
-/// Bytes of a response's head, and of what is read ahead of a guest, at most.
-const READ_BUFFER: usize = 64 << 10;
 
 /// Makes connections.
 pub(super) struct Connector {
@@ -122,7 +119,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut builder = http1::Builder::new();
-    builder.max_buf_size(READ_BUFFER);
+    builder.max_buf_size(limits::OUTBOUND_READ_BUFFER_BYTES);
     let made = builder.handshake(TokioIo::new(stream)).await;
     let (sender, connection) = made.map_err(|error| OutboundError::Protocol(error.to_string()))?;
     // Ends with its last user: when the sender is dropped, or when the other side closes. What

@@ -41,7 +41,8 @@ impl Shared {
         let request = Request::from_parts(head, Sending { body, progress: progress.clone() });
 
         let waits = self.deadlines(timeouts);
-        let (response, sender) = self.deliver(request, &place, grant.host(), &waits, &progress).await?;
+        let delivered = self.deliver(request, &place, grant.host(), &waits, &progress).await;
+        let (response, sender) = delivered.inspect_err(|error| self.counts.undelivered(error))?;
         let lease = Lease { pool: Arc::clone(&self.pool), place, sender };
         let (mut head, body) = response.into_parts();
         strip(&mut head.headers);

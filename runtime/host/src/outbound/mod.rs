@@ -16,6 +16,7 @@
 mod address;
 mod body;
 mod connect;
+mod counts;
 mod exchange;
 mod headers;
 mod pool;
@@ -26,15 +27,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cyte_dna::{GeneName, limits};
-use cyte_engine::capability::http::{BoxFuture, Outbound, OutboundBody, OutboundError, OutboundRequest};
+use cyte_engine::capability::http::{
+    BoxFuture, Outbound, OutboundBody, OutboundError, OutboundRequest, Withheld,
+};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use connect::Connector;
+use counts::Counts;
 use pool::Pool;
 use resolve::{Resolve, SystemResolver};
 
 pub use address::{Reach, reach};
+pub use counts::OutboundCounts;
 
 /// The deadlines and bounds of outbound requests.
 #[derive(Debug, Clone)]
@@ -63,10 +68,10 @@ impl Default for OutboundConfig {
             connect: Duration::from_millis(limits::OUTBOUND_CONNECT_MS),
             head: Duration::from_millis(limits::OUTBOUND_HEAD_MS),
             idle: Duration::from_millis(limits::OUTBOUND_IDLE_MS),
-            keep: Duration::from_secs(30),
-            keep_per_place: limits::OUTBOUND_PER_CELL,
-            keep_in_all: 256,
-            lookups: 16,
+            keep: Duration::from_millis(limits::OUTBOUND_KEEP_MS),
+            keep_per_place: limits::OUTBOUND_KEPT_PER_PLACE,
+            keep_in_all: limits::OUTBOUND_KEPT,
+            lookups: limits::OUTBOUND_LOOKUPS,
             extra_roots: Vec::new(),
         }
     }
@@ -100,6 +105,7 @@ struct Shared {
     connector: Connector,
     pool: Arc<Pool>,
     secrets: SecretLookup,
+    counts: Arc<Counts>,
 }
 
 impl std::fmt::Debug for Client {
@@ -125,13 +131,23 @@ impl Client {
         resolver: Arc<dyn Resolve>,
     ) -> Result<Self, SetupError> {
         let connector = Connector::new(&config.extra_roots, resolver)?;
-        let pool = Pool::new(config.keep, config.keep_per_place, config.keep_in_all);
-        let shared = Arc::new(Shared { config, connector, pool, secrets });
+        let counts = Arc::<Counts>::default();
+        let pool = Pool::new(config.keep, config.keep_per_place, config.keep_in_all, counts.clone());
+        let shared = Arc::new(Shared { config, connector, pool, secrets, counts });
         Ok(Client { shared, runtime })
+    }
+
+    /// What requests ran into so far.
+    pub fn counts(&self) -> OutboundCounts {
+        self.shared.counts.snapshot()
     }
 }
 
 impl Outbound for Client {
+    fn withheld(&self, _gene: &GeneName, why: Withheld) {
+        self.shared.counts.withheld(why);
+    }
+
     fn send(
         &self,
         request: OutboundRequest,

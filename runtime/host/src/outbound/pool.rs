@@ -12,6 +12,7 @@ use hyper::client::conn::http1::SendRequest;
 use tokio::time::Instant;
 
 use super::body::Sending;
+use super::counts::Counts;
 
 /// Whose connection to where.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -39,6 +40,7 @@ pub(super) struct Pool {
     keep: Duration,
     per_place: usize,
     in_all: usize,
+    pub(super) counts: Arc<Counts>,
     own: Weak<Pool>,
 }
 
@@ -51,8 +53,9 @@ struct State {
 }
 
 impl Pool {
-    pub(super) fn new(keep: Duration, per_place: usize, in_all: usize) -> Arc<Self> {
-        Arc::new_cyclic(|own| Pool { state: Mutex::default(), keep, per_place, in_all, own: own.clone() })
+    pub(super) fn new(keep: Duration, per_place: usize, in_all: usize, counts: Arc<Counts>) -> Arc<Self> {
+        let state = Mutex::default();
+        Arc::new_cyclic(|own| Pool { state, keep, per_place, in_all, counts, own: own.clone() })
     }
 
     /// The most recently used connection that still stands.
@@ -84,6 +87,7 @@ impl Pool {
         let State { places, count, sweeping } = &mut *state;
         let unused = places.entry(place).or_default();
         if *count >= self.in_all || unused.len() >= self.per_place {
+            self.counts.not_kept();
             // The newest is the likeliest to stand, so another one of this place goes; without
             // one, the place stays as it is.
             if unused.is_empty() {

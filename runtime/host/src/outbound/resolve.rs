@@ -4,14 +4,11 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs};
 use std::sync::Arc;
 
-use cyte_dna::OutboundHost;
+use cyte_dna::{OutboundHost, limits};
 use cyte_engine::capability::http::{BoxFuture, OutboundError};
 use tokio::sync::Semaphore;
 
 use super::address::{Reach, reach};
-
-/// Addresses of one name that are tried, at most.
-const ADDRESSES: usize = 4;
 
 /// Resolves names; what it gives is not checked yet.
 pub(super) trait Resolve: Send + Sync {
@@ -82,7 +79,7 @@ fn only_public(name: &str, found: Vec<IpAddr>) -> Result<Vec<IpAddr>, OutboundEr
         return Err(OutboundError::Dns);
     };
     let public: Vec<IpAddr> =
-        found.into_iter().filter(|address| reach(*address) == Reach::Public).take(ADDRESSES).collect();
+        found.into_iter().filter(|address| reach(*address) == Reach::Public).take(limits::OUTBOUND_ADDRESSES).collect();
     if public.is_empty() {
         let reason = format!(
             "{name} leads to {first}, which is not a public address; \

@@ -11,7 +11,7 @@ const OPEN: &[u8] = b"{{secret:";
 const CLOSE: &[u8] = b"}}";
 /// Bytes of all values with secrets in them, of one request: without a bound, a value full of
 /// placeholders would grow a thousandfold.
-const FILLED_MAX: usize = 64 << 10;
+const FILLED_MAX: usize = cyte_dna::limits::OUTBOUND_FILLED_BYTES;
 
 /// Fills in all placeholders. `granted` are the names that the gene may use, `lookup` gives the
 /// host's value for one of them.

@@ -12,7 +12,7 @@ use super::{StateFolder, atomic, broken};
 use crate::error::CliError;
 
 /// How many bundles are kept.
-pub const BUNDLES_KEPT: usize = 5;
+const BUNDLES_KEPT: usize = cyte_dna::limits::BUNDLES_KEPT;
 
 const CURRENT_CAP: u64 = 256;
 

@@ -9,7 +9,7 @@ use cap_std::fs::{Dir, File, OpenOptions, OpenOptionsExt as _};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
-const NAME: &str = "lock";
+pub(super) const NAME: &str = "lock";
 /// More than any holder writes; a file beyond it was not written by us.
 const CAP: u64 = 8 * 1024;
 

@@ -182,8 +182,26 @@ fn is_ours_or_empty(path: &Path) -> Result<bool, CliError> {
     if path.file_name().is_some_and(|name| name == IN_PROJECT) || path.join("format").exists() {
         return Ok(true);
     }
-    let mut entries = std::fs::read_dir(path).map_err(|error| broken(path, &error))?;
-    Ok(entries.next().is_none())
+    let entries = std::fs::read_dir(path).map_err(|error| broken(path, &error))?;
+    for entry in entries {
+        if !is_begun(&entry.map_err(|error| broken(path, &error))?) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether an entry may be there because a process ended while it laid the folder out: `format`
+/// comes last, and nothing is put into a folder before it.
+fn is_begun(entry: &std::fs::DirEntry) -> bool {
+    let name = entry.file_name();
+    let is_empty = || match entry.file_type() {
+        Ok(kind) if kind.is_dir() => std::fs::read_dir(entry.path()).is_ok_and(|mut all| all.next().is_none()),
+        _ => false,
+    };
+    name == lock::NAME
+        || name.to_string_lossy().starts_with(".format.")
+        || (FOLDERS.iter().any(|folder| name == *folder) && is_empty())
 }
 
 /// Whether the folder is new; an error when a newer cyte wrote it.
@@ -247,7 +265,7 @@ fn lock_error(path: &Path, error: LockError) -> CliError {
     }
 }
 
-fn head_error(path: &Path, error: &StoreError) -> CliError {
+pub(crate) fn head_error(path: &Path, error: &StoreError) -> CliError {
     state_error(path, &error.to_string())
 }
 
@@ -326,6 +344,19 @@ pub(crate) mod tests {
         std::fs::create_dir_all(project.join("sdk-0.1.0")).unwrap();
         StateFolder::open(&project).unwrap();
         assert_eq!(mode(&project), 0o700);
+    }
+
+    #[test]
+    fn a_folder_that_was_being_laid_out_is_laid_out_again() {
+        let (path, _) = scratch("begun");
+        std::fs::write(path.join("lock"), "{}").unwrap();
+        std::fs::create_dir(path.join("dna")).unwrap();
+        std::fs::write(path.join(".format.7.tmp"), "").unwrap();
+        StateFolder::open(&path).unwrap();
+        let (path, _) = scratch("not-begun");
+        std::fs::create_dir(path.join("files")).unwrap();
+        std::fs::write(path.join("files/thesis.txt"), "x").unwrap();
+        assert_eq!(StateFolder::open(&path).unwrap_err().code, Code::State);
     }
 
     #[test]

@@ -4,11 +4,10 @@
 use std::io::{self, Write as _};
 
 use cap_std::fs::{Dir, File, OpenOptions, OpenOptionsExt as _};
+use cyte_dna::limits;
 
-/// Bytes a file holds before it is rotated.
-pub const FILE_MAX: u64 = 8 * 1024 * 1024;
 /// How many full files are kept beside the one being written.
-pub const FILES_KEPT: u32 = 4;
+const FILES_KEPT: u32 = limits::LOG_FILES_KEPT;
 
 /// An append-only file with a bound. Not durable: a power cut may lose the last lines.
 #[derive(Debug)]
@@ -26,7 +25,7 @@ impl RotatedFile {
     /// # Errors
     /// What the file system says.
     pub fn open(dir: Dir, name: &str) -> io::Result<Self> {
-        Self::open_bounded(dir, name, FILE_MAX)
+        Self::open_bounded(dir, name, limits::LOG_FILE_BYTES)
     }
 
     fn open_bounded(dir: Dir, name: &str, max: u64) -> io::Result<Self> {

@@ -9,18 +9,18 @@ use std::sync::Mutex;
 
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{ChaCha20Poly1305, Key, Nonce};
-use cyte_dna::{HostKey, SubKey};
+use cyte_dna::{HostKey, SubKey, limits};
 use cyte_store::{AuditEntry, Sealed};
 
 use crate::codes::Code;
 use crate::error::CliError;
 
 /// The longest value of a secret, in bytes.
-pub const VALUE_MAX: usize = 64 * 1024;
+pub const VALUE_MAX: usize = limits::SECRET_BYTES;
 /// The longest name of a secret, in bytes.
-pub const NAME_MAX: usize = 63;
+const NAME_MAX: usize = limits::NAME_MAX_BYTES;
 /// How many secrets one host keeps.
-pub const SECRETS_MAX: usize = 1_024;
+const SECRETS_MAX: usize = limits::SECRETS;
 
 const NONCE: usize = 12;
 

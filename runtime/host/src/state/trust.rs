@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 
 use cyte_dna::{
     Digest, Dna, DnaBytes, DnaError, Germline, Introduction, Known, OrganismName, Purpose, SigningKey,
-    Standing,
 };
 
 use super::{StateFolder, atomic, broken, bundles, clock, head_error};
@@ -48,6 +47,8 @@ pub struct Admitted {
 }
 
 /// Judges bundle `bytes`, called `name`, against what `state` knows; keeps what follows from it.
+/// With [`Purpose::Return`] it is one that was accepted here before; the highest version stays
+/// remembered, and the next new one must still be above it.
 ///
 /// # Errors
 /// Exit status 4 when a signature or a policy refuses it, [`Code::Bundle`] when it is damaged,
@@ -57,6 +58,7 @@ pub fn admit(
     name: &str,
     bytes: &[u8],
     trust: &FirstTrust<'_>,
+    purpose: Purpose,
 ) -> Result<Admitted, CliError> {
     let refuse = |error: DnaError| dna_error(name, &error);
     let envelope = DnaBytes::read(bytes).map_err(refuse)?;
@@ -65,7 +67,8 @@ pub fn admit(
         None => Known::first(first_germline(name, &envelope, trust)?),
     };
     let clock = clock::judging();
-    let (dna, mut left) = envelope.verify(&known, clock, Purpose::Deploy).map_err(refuse)?;
+    let verified = envelope.verify(&known, clock, purpose);
+    let (dna, mut left) = verified.map_err(|error| refusal(name, &error, &known))?;
     let blobs = left.read_all().map_err(refuse)?;
     left.demand_all(&dna, |_| false).map_err(refuse)?;
     known.accept(&dna, clock);
@@ -199,6 +202,17 @@ pub fn dna_error(name: &str, error: &DnaError) -> CliError {
     made
 }
 
+/// [`dna_error`], with the way back where the DNA is one that was accepted here before.
+fn refusal(name: &str, error: &DnaError, known: &Known) -> CliError {
+    let made = dna_error(name, error);
+    match error {
+        DnaError::Rollback { offered, .. } if known.accepted.iter().any(|old| old.version == *offered) => {
+            made.help(format!("cyte run {name} --return, to go back to it on purpose"))
+        }
+        _ => made,
+    }
+}
+
 fn dna_code(error: &DnaError) -> Code {
     match error {
         DnaError::Rollback { .. }
@@ -214,21 +228,11 @@ fn dna_code(error: &DnaError) -> Code {
     }
 }
 
-/// How a standing reads in a note.
-pub fn standing_text(standing: Standing) -> &'static str {
-    match standing {
-        Standing::First => "first of its organism here",
-        Standing::Newer => "newer than before",
-        Standing::InForce => "in force already",
-        Standing::Returned => "accepted here before",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::state::tests::scratch;
-    use cyte_dna::{Blob, Draft, Gene, Lineage, Manifest, Policy, Revoked, Role};
+    use cyte_dna::{Blob, Draft, Gene, Lineage, Manifest, Policy, Revoked, Role, Standing};
 
     fn key(n: u8) -> SigningKey {
         SigningKey::generate(std::array::from_fn(|i| n.wrapping_add(i as u8))).unwrap()
@@ -267,6 +271,15 @@ mod tests {
 
     fn state(name: &str) -> StateFolder {
         StateFolder::open(&scratch(name).0).unwrap()
+    }
+
+    fn admit(
+        state: &StateFolder,
+        name: &str,
+        bytes: &[u8],
+        trust: &FirstTrust<'_>,
+    ) -> Result<Admitted, CliError> {
+        super::admit(state, name, bytes, trust, Purpose::Deploy)
     }
 
     #[test]
@@ -322,6 +335,40 @@ mod tests {
         assert_eq!((error.code, error.exit), (Code::Rollback, 4));
         let again = admit(&state, "new.dna", &new, &FirstTrust::Nobody).unwrap();
         assert_eq!(again.dna.standing(), Standing::InForce);
+    }
+
+    #[test]
+    fn going_back_needs_the_word_and_the_highest_version_stays_remembered() {
+        let (state, owner) = (state("return"), key(1));
+        let ours = germline(&[&owner], 1);
+        let (first, old) = bundle(manifest(1, None, &ours), &[&owner]);
+        let back = |bytes: &[u8]| {
+            super::admit(&state, "old.dna", bytes, &FirstTrust::Yes, Purpose::Return)
+                .map(|admitted| admitted.dna.standing())
+        };
+        assert_eq!(back(&old).unwrap_err().code, Code::Rollback, "nothing was accepted here yet");
+        admit(&state, "old.dna", &old, &FirstTrust::Yes).unwrap();
+        let (second, new) = bundle(manifest(2, Some(first), &ours), &[&owner]);
+        admit(&state, "new.dna", &new, &FirstTrust::Nobody).unwrap();
+        let help = admit(&state, "old.dna", &old, &FirstTrust::Nobody).unwrap_err().help;
+        assert_eq!(help.unwrap(), "cyte run old.dna --return, to go back to it on purpose");
+
+        assert_eq!(back(&old).unwrap(), Standing::Returned);
+        let in_force = std::fs::read(bundles::current(&state).unwrap().unwrap()).unwrap();
+        assert_eq!(in_force, old);
+        let again = admit(&state, "old.dna", &old, &FirstTrust::Nobody).unwrap();
+        assert_eq!(again.dna.standing(), Standing::InForce, "it stays in force over a restart");
+        assert_eq!(state.head().known().unwrap().unwrap().highest.unwrap().version, 2);
+        let (_, fork) = bundle(manifest(2, Some(first), &germline(&[&owner], 1)), &[&owner]);
+        assert!(admit(&state, "new.dna", &fork, &FirstTrust::Nobody).is_ok(), "the newest is welcome again");
+
+        let mut third = manifest(3, Some(second), &ours);
+        third.floor = 2;
+        admit(&state, "third.dna", &bundle(third, &[&owner]).1, &FirstTrust::Nobody).unwrap();
+        assert_eq!(back(&old).unwrap_err().exit, 4, "below the floor of the newest");
+        let mut never = manifest(2, Some(first), &ours);
+        never.label = "another".into();
+        assert_eq!(back(&bundle(never, &[&owner]).1).unwrap_err().exit, 4, "never accepted here");
     }
 
     #[test]

@@ -23,8 +23,7 @@ impl Lock {
         let failed = |e: std::io::Error| WorkshopError::write(path, e);
         let folder = path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder).map_err(failed)?;
-        let file =
-            File::options().create(true).truncate(false).write(true).open(path).map_err(failed)?;
+        let file = File::options().create(true).truncate(false).write(true).open(path).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

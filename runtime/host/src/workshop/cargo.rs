@@ -163,8 +163,7 @@ fn artefact(line: &str, manifest: &Path) -> Option<Artefact> {
 /// The one component of a crate: its library, or its only program.
 fn choose(krate: &Path, made: Vec<Artefact>) -> Result<PathBuf, WorkshopError> {
     let wrong = |why: String, help: &str| {
-        WorkshopError::new(Kind::Build, format!("`{}` is not one component", krate.display()), why)
-            .help(help)
+        WorkshopError::new(Kind::Build, format!("`{}` is not one component", krate.display()), why).help(help)
     };
     let names: Vec<String> = made.iter().map(|a| format!("`{}`", a.name)).collect();
     let (mut libraries, programs): (Vec<_>, Vec<_>) = made.into_iter().partition(|a| a.library);
@@ -229,8 +228,11 @@ mod tests {
     use super::*;
 
     fn made(list: &[(&str, bool)]) -> Vec<Artefact> {
-        let artefact =
-            |(name, library): &(&str, bool)| Artefact { name: (*name).into(), library: *library, path: (*name).into() };
+        let artefact = |(name, library): &(&str, bool)| Artefact {
+            name: (*name).into(),
+            library: *library,
+            path: (*name).into(),
+        };
         list.iter().map(artefact).collect()
     }
 

@@ -121,7 +121,10 @@ mod tests {
         ];
         assert_eq!(genes(all), ["genes/a", "genes/B.c.wasm", "genes/site"]);
         assert_eq!(genes(&[("Cargo.toml", krate), ("z.wasm", "")]), ["."]);
-        assert_eq!(genes(&[("Cargo.toml", "[workspace]"), ("z.wasm", ""), ("y.wasm", "")]), ["y.wasm", "z.wasm"]);
+        assert_eq!(
+            genes(&[("Cargo.toml", "[workspace]"), ("z.wasm", ""), ("y.wasm", "")]),
+            ["y.wasm", "z.wasm"]
+        );
         assert_eq!(genes(&[("index.html", ""), ("a.css", "")]), ["."]);
     }
 
@@ -134,7 +137,9 @@ mod tests {
 
     #[test]
     fn any_file_name_gives_a_name() {
-        for (file, name) in [("a.wasm", "a"), ("My_Gene.wasm", "my-gene"), ("ü.wasm", "gene"), ("...", "gene")] {
+        for (file, name) in
+            [("a.wasm", "a"), ("My_Gene.wasm", "my-gene"), ("ü.wasm", "gene"), ("...", "gene")]
+        {
             assert_eq!(name_of(Path::new(file)), name);
         }
         let text = of_component(Path::new("/x/we\"ird\\.wasm"));

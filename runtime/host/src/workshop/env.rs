@@ -10,23 +10,13 @@ use super::WorkshopError;
 const CLEARED: &[&str] = &["CARGO", "RUST"];
 
 /// Exceptions to [`CLEARED`]: where crates come from and how cargo talks, never what it compiles.
-const KEPT: &[&str] = &[
-    "CARGO_HOME",
-    "CARGO_NET_",
-    "CARGO_REGISTR",
-    "CARGO_HTTP_",
-    "CARGO_TERM_",
-    "RUSTUP_HOME",
-];
+const KEPT: &[&str] =
+    &["CARGO_HOME", "CARGO_NET_", "CARGO_REGISTR", "CARGO_HTTP_", "CARGO_TERM_", "RUSTUP_HOME"];
 
 /// Kept besides [`KEPT`] for calls of the Rust toolchain itself (`rustup`, `rustc --print`): where
 /// toolchains come from, and whether rustup may fetch one unasked.
-const KEPT_FOR_RUSTUP: &[&str] = &[
-    "RUSTUP_DIST_",
-    "RUSTUP_UPDATE_ROOT",
-    "RUSTUP_AUTO_INSTALL",
-    "RUSTUP_USE_",
-];
+const KEPT_FOR_RUSTUP: &[&str] =
+    &["RUSTUP_DIST_", "RUSTUP_UPDATE_ROOT", "RUSTUP_AUTO_INSTALL", "RUSTUP_USE_"];
 
 /// Which way to the wasm32-wasip2 standard library is allowed (`CYTE_WASM_STD`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -214,10 +204,7 @@ mod tests {
         let cache = |vars: &[(&str, &str)]| env(vars).unwrap().cache().ok().map(Path::to_owned);
         assert_eq!(cache(&[("HOME", "/h")]), Some("/h/.cache/cyte".into()));
         assert_eq!(cache(&[("HOME", "/h"), ("XDG_CACHE_HOME", "/c")]), Some("/c/cyte".into()));
-        assert_eq!(
-            cache(&[("HOME", "/h"), ("XDG_CACHE_HOME", "rel")]),
-            Some("/h/.cache/cyte".into())
-        );
+        assert_eq!(cache(&[("HOME", "/h"), ("XDG_CACHE_HOME", "rel")]), Some("/h/.cache/cyte".into()));
         assert_eq!(cache(&[]), None);
     }
 
@@ -225,10 +212,7 @@ mod tests {
     fn the_choice_of_way_is_checked() {
         assert_eq!(env(&[]).unwrap().wasm_std(), WasmStdChoice::Any);
         assert_eq!(env(&[("CYTE_WASM_STD", "")]).unwrap().wasm_std(), WasmStdChoice::Any);
-        assert_eq!(
-            env(&[("CYTE_WASM_STD", "debian")]).unwrap().wasm_std(),
-            WasmStdChoice::Debian
-        );
+        assert_eq!(env(&[("CYTE_WASM_STD", "debian")]).unwrap().wasm_std(), WasmStdChoice::Debian);
         let err = env(&[("CYTE_WASM_STD", "arch")]).unwrap_err();
         assert!(err.to_string().contains("arch"), "{err}");
     }

@@ -28,7 +28,8 @@ pub(super) fn pack(root: &Path) -> Result<Packed, WorkshopError> {
     left_out.sort();
     let mut contents = Vec::with_capacity(files.len());
     for (name, path) in files {
-        let bytes = cache::read_bounded(&path, limits::BLOB_BYTES).map_err(|e| WorkshopError::read(&path, e))?;
+        let bytes =
+            cache::read_bounded(&path, limits::BLOB_BYTES).map_err(|e| WorkshopError::read(&path, e))?;
         contents.push((name, bytes.ok_or_else(|| too_large(root))?));
     }
     let folder = Folder::pack(contents).map_err(|e| WorkshopError::new(Kind::Build, cannot_pack(root), e))?;

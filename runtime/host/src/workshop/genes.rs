@@ -144,7 +144,8 @@ impl Shop<'_> {
     fn std(&mut self, folder: &Path) -> Result<WasmStd, WorkshopError> {
         let folder = fs::canonicalize(folder).map_err(|e| WorkshopError::read(folder, e))?;
         let root = fs::canonicalize(self.project.root()).unwrap_or_else(|_| folder.clone());
-        let chooses = |at: &&Path| at.join("rust-toolchain.toml").exists() || at.join("rust-toolchain").exists();
+        let chooses =
+            |at: &&Path| at.join("rust-toolchain.toml").exists() || at.join("rust-toolchain").exists();
         let at = folder.ancestors().find(chooses).unwrap_or(&root).to_owned();
         if let Some(std) = self.stds.get(&at) {
             return Ok(std.clone());

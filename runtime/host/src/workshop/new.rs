@@ -13,12 +13,68 @@ pub const DEFAULT_TEMPLATE: &str = "http";
 
 /// Names that cargo or rustc keep for themselves. Rust's keywords are no crate names either.
 const RESERVED: &[&str] = &[
-    "abstract", "alloc", "as", "async", "await", "become", "box", "break", "build", "const", "continue",
-    "core", "crate", "cyte", "cyte-sdk", "deps", "do", "dyn", "else", "enum", "examples", "extern", "false",
-    "final", "fn", "for", "gen", "if", "impl", "in", "incremental", "let", "loop", "macro", "match", "mod",
-    "move", "mut", "override", "priv", "proc-macro", "pub", "ref", "return", "self", "static", "std",
-    "struct", "super", "test", "trait", "true", "try", "type", "typeof", "unsafe", "unsized", "use",
-    "virtual", "where", "while", "yield",
+    "abstract",
+    "alloc",
+    "as",
+    "async",
+    "await",
+    "become",
+    "box",
+    "break",
+    "build",
+    "const",
+    "continue",
+    "core",
+    "crate",
+    "cyte",
+    "cyte-sdk",
+    "deps",
+    "do",
+    "dyn",
+    "else",
+    "enum",
+    "examples",
+    "extern",
+    "false",
+    "final",
+    "fn",
+    "for",
+    "gen",
+    "if",
+    "impl",
+    "in",
+    "incremental",
+    "let",
+    "loop",
+    "macro",
+    "match",
+    "mod",
+    "move",
+    "mut",
+    "override",
+    "priv",
+    "proc-macro",
+    "pub",
+    "ref",
+    "return",
+    "self",
+    "static",
+    "std",
+    "struct",
+    "super",
+    "test",
+    "trait",
+    "true",
+    "try",
+    "type",
+    "typeof",
+    "unsafe",
+    "unsized",
+    "use",
+    "virtual",
+    "where",
+    "while",
+    "yield",
 ];
 
 /// One template.
@@ -176,8 +232,12 @@ fn files_of(template: &str, name: &str) -> Result<Vec<(String, Vec<u8>)>, Worksh
     if !known {
         let names: Vec<&str> = templates().iter().map(|t| t.name).collect();
         let why = format!("the templates are: {}", names.join(", "));
-        return Err(WorkshopError::new(Kind::Usage, format!("no template `{}`", template.escape_debug()), why)
-            .help("`cyte new --list`"));
+        return Err(WorkshopError::new(
+            Kind::Usage,
+            format!("no template `{}`", template.escape_debug()),
+            why,
+        )
+        .help("`cyte new --list`"));
     }
     Ok(sources::under(&folder).map(|(path, bytes)| finish(path, bytes, name)).collect())
 }
@@ -284,8 +344,10 @@ mod tests {
 
     #[test]
     fn a_lock_file_stays_in_order() {
-        let text = "version = 4\n\n[[package]]\nname = \"zoo\"\nversion = \"1\"\n\n[[package]]\nname = \"bytes\"\n";
-        let sorted = "version = 4\n\n[[package]]\nname = \"bytes\"\n\n[[package]]\nname = \"zoo\"\nversion = \"1\"\n";
+        let text =
+            "version = 4\n\n[[package]]\nname = \"zoo\"\nversion = \"1\"\n\n[[package]]\nname = \"bytes\"\n";
+        let sorted =
+            "version = 4\n\n[[package]]\nname = \"bytes\"\n\n[[package]]\nname = \"zoo\"\nversion = \"1\"\n";
         assert_eq!(sorted_lock(text), sorted);
     }
 }

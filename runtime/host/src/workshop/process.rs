@@ -39,10 +39,7 @@ pub(super) fn command(program: impl Into<OsString>, vars: Vec<(OsString, OsStrin
 ///
 /// # Errors
 /// Kind `Toolchain` when it cannot be started.
-pub(super) fn capture(
-    command: &mut Command,
-    limit: Duration,
-) -> Result<Option<Captured>, WorkshopError> {
+pub(super) fn capture(command: &mut Command, limit: Duration) -> Result<Option<Captured>, WorkshopError> {
     // A group of its own, so that the limit ends its children too and no pipe stays open.
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let mut child = spawn(command)?;

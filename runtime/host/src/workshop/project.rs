@@ -149,7 +149,8 @@ impl Project {
     pub fn role(&self, name: &GeneName, exported: Role) -> Result<Role, WorkshopError> {
         match self.toml.gene(name.as_str()) {
             Some(GeneSource { role: Some(said), span, .. }) if *said != exported => {
-                let message = format!("gene `{name}` is said to be a {said}, but its exports make it a {exported}");
+                let message =
+                    format!("gene `{name}` is said to be a {said}, but its exports make it a {exported}");
                 let help = format!("remove role, or build it as a {said}");
                 Err(self.fault(SourceError::new(span.clone(), message, help)))
             }

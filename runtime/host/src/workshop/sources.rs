@@ -25,9 +25,9 @@ pub const TEMPLATES: &str = "sdk/templates";
 
 /// Every embedded file below `folder`: its path relative to `folder`, and its content.
 pub fn under(folder: &str) -> impl Iterator<Item = (&'static str, &'static [u8])> {
-    TABLE.iter().filter_map(move |(path, bytes)| {
-        Some((path.strip_prefix(folder)?.strip_prefix('/')?, *bytes))
-    })
+    TABLE
+        .iter()
+        .filter_map(move |(path, bytes)| Some((path.strip_prefix(folder)?.strip_prefix('/')?, *bytes)))
 }
 
 /// The SDK as a crate needs it: without templates, tests and what only its makers run.
@@ -60,7 +60,11 @@ pub(super) fn extract<'a>(
     for (name, bytes) in files {
         // The table is our own, but a path that leads out of the folder must not exist anywhere.
         if Path::new(name).components().any(|c| !matches!(c, Component::Normal(_))) {
-            return Err(WorkshopError::new(Kind::Write, format!("cannot write `{name}`"), "not a plain path"));
+            return Err(WorkshopError::new(
+                Kind::Write,
+                format!("cannot write `{name}`"),
+                "not a plain path",
+            ));
         }
         let path = folder.join(name);
         let parent = path.parent().unwrap_or(folder);

@@ -54,11 +54,8 @@ fn every_template_makes_a_project_that_builds() {
         let made = new::create(&folder, template).unwrap();
         assert_eq!(made.name, format!("my-{template}"));
         assert!(made.files.contains(&"dna.toml".to_owned()), "{made:?}");
-        let text: String = made
-            .files
-            .iter()
-            .map(|file| fs::read_to_string(folder.join(file)).unwrap())
-            .collect();
+        let text: String =
+            made.files.iter().map(|file| fs::read_to_string(folder.join(file)).unwrap()).collect();
         for left in ["{{name}}", "{{sdk}}", "{{crate}}", "{{version}}"] {
             assert!(!text.contains(left), "{template}: {left}");
         }
@@ -79,7 +76,7 @@ fn every_template_makes_a_project_that_builds() {
 
 #[test]
 fn a_project_without_its_sdk_gets_it_back() {
-    let (folder, _lock) = place("fresh-clone");
+    let (folder, _lock) = place("my-task");
     new::create(&folder, "task").unwrap();
     fs::remove_dir_all(folder.join(".cyte")).unwrap();
     let error = build(&folder, Mode::Check).unwrap_err();
@@ -161,7 +158,8 @@ fn a_compilers_words_come_through() {
 fn a_source_that_is_not_there_is_shown_with_its_line() {
     let temp = Temp::beside(&std::env::temp_dir().join("cyte-source-test")).unwrap();
     let toml = |gene: &str| {
-        fs::write(temp.path().join("dna.toml"), format!("[organism]\nname = \"x\"\n[gene.a]\n{gene}\n")).unwrap();
+        fs::write(temp.path().join("dna.toml"), format!("[organism]\nname = \"x\"\n[gene.a]\n{gene}\n"))
+            .unwrap();
         build(temp.path(), Mode::Build)
     };
     let error = toml("source = \"genes/frnt\"").unwrap_err();

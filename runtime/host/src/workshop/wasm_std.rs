@@ -78,10 +78,10 @@ impl WasmStd {
         }
         if let Origin::Debian { rustc, sysroot } = &self.origin {
             // As a configuration value, not as RUSTFLAGS: a path may hold spaces.
-            cargo.env("RUSTC", rustc).arg("--config").arg(rustflags(&[
-                "--sysroot",
-                &sysroot.to_string_lossy(),
-            ]));
+            cargo
+                .env("RUSTC", rustc)
+                .arg("--config")
+                .arg(rustflags(&["--sysroot", &sysroot.to_string_lossy()]));
         }
         cargo
     }
@@ -128,7 +128,8 @@ fn missing(choice: WasmStdChoice, tried: &[String]) -> WorkshopError {
         WasmStdChoice::Rustup => format!("`{REMEDY_RUSTUP}`"),
         WasmStdChoice::Debian => format!("`{REMEDY_DEBIAN}`"),
     };
-    WorkshopError::new(Kind::Toolchain, format!("no standard library for {TARGET}"), tried.join("\n")).help(help)
+    WorkshopError::new(Kind::Toolchain, format!("no standard library for {TARGET}"), tried.join("\n"))
+        .help(help)
 }
 
 fn debian(
@@ -253,7 +254,11 @@ fn ask(
         command.env("RUSTUP_TOOLCHAIN", toolchain);
     }
     process::capture(&mut command, ASK)?.ok_or_else(|| {
-        WorkshopError::new(Kind::Toolchain, format!("`{tool}` does not answer"), "it was ended after 10 minutes")
+        WorkshopError::new(
+            Kind::Toolchain,
+            format!("`{tool}` does not answer"),
+            "it was ended after 10 minutes",
+        )
     })
 }
 
@@ -300,7 +305,8 @@ mod tests {
             let temp = Temp::beside(&std::env::temp_dir().join("cyte-machine")).unwrap();
             for (name, script) in tools {
                 let path = temp.path().join(name);
-                std::fs::write(&path, format!("#!/bin/sh\ncd {}\n{script}\n", temp.path().display())).unwrap();
+                std::fs::write(&path, format!("#!/bin/sh\ncd {}\n{script}\n", temp.path().display()))
+                    .unwrap();
                 std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
             }
             Self { temp }

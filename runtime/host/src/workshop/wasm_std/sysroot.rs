@@ -158,9 +158,7 @@ const EMPTY: &str = "[package]\nname = \"empty\"\nversion = \"0.0.0\"\nedition =
 
 fn write(path: &Path, text: &str) -> Result<(), WorkshopError> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)
-        .and_then(|()| fs::write(path, text))
-        .map_err(|e| WorkshopError::write(path, e))
+    fs::create_dir_all(folder).and_then(|()| fs::write(path, text)).map_err(|e| WorkshopError::write(path, e))
 }
 
 /// The file of an installed package whose path ends in `end`.

@@ -1,0 +1,355 @@
+//! The rows that people read: what `cyte limits` prints and what the tests walk.
+
+use std::fmt;
+
+use super::*;
+
+/// How much a limit allows by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Amount {
+    /// A number in the limit's unit.
+    Number(u64),
+    /// What the host works out, or several numbers that belong together, in words.
+    Rule(&'static str),
+}
+
+/// The unit of a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// A plain number of things.
+    Count,
+    /// Bytes.
+    Bytes,
+    /// Bytes a second.
+    BytesPerSecond,
+    /// Milliseconds.
+    Milliseconds,
+    /// None, the default is a rule.
+    None,
+}
+
+/// One row of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Limit {
+    /// Unique, kebab-case.
+    pub name: &'static str,
+    /// The unit of a numeric default.
+    pub unit: Unit,
+    /// What holds without a flag.
+    pub default: Amount,
+    /// Why there is a limit and why it is this one.
+    pub reason: &'static str,
+    /// Who may change it: any of `DNA`, `flag`, `live`, `call`, `host`; `nobody` = fixed.
+    pub changed_by: &'static str,
+    /// What a running host counts when it is hit; several limits may share one counter. `None` where
+    /// hitting it is an error that ends the command, or where the host does not see it.
+    pub counter: Option<&'static str>,
+    /// The test that hits it, as `crate::path` (`all` is the crate of `tests/main.rs`); `None` = not
+    /// written yet.
+    pub test: Option<&'static str>,
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Unit::Count => "",
+            Unit::Bytes => "bytes",
+            Unit::BytesPerSecond => "bytes/s",
+            Unit::Milliseconds => "ms",
+            Unit::None => "",
+        })
+    }
+}
+
+impl fmt::Display for Limit {
+    /// The default as people read it: `64 MiB`, `500 ms`, `2 x cores`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let number = match self.default {
+            Amount::Rule(rule) => return f.pad(rule),
+            Amount::Number(number) => number,
+        };
+        f.pad(&match self.unit {
+            Unit::Bytes => human_bytes(number),
+            Unit::BytesPerSecond => format!("{}/s", human_bytes(number)),
+            Unit::Milliseconds => human_ms(number),
+            Unit::Count | Unit::None => number.to_string(),
+        })
+    }
+}
+
+/// `64 MiB`, `1 KiB`, `100 B`: the largest binary unit that divides the number.
+#[must_use]
+pub fn human_bytes(bytes: u64) -> String {
+    for (unit, name) in [(GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")] {
+        if bytes >= unit && bytes.is_multiple_of(unit) {
+            return format!("{} {name}", bytes / unit);
+        }
+    }
+    format!("{bytes} B")
+}
+
+/// `10 s`, `500 ms`: whole seconds where they fit.
+#[must_use]
+pub fn human_ms(ms: u64) -> String {
+    if ms >= 1_000 && ms.is_multiple_of(1_000) {
+        return format!("{} s", ms / 1_000);
+    }
+    format!("{ms} ms")
+}
+
+/// The row of this name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Limit> {
+    TABLE.iter().find(|limit| limit.name == name)
+}
+
+use Amount::{Number, Rule};
+
+/// Rows by columns, so that the table below reads as one.
+macro_rules! table {
+    ($($name:literal $unit:ident $default:expr, $by:literal, $counter:expr, $test:expr, $reason:literal;)*) => {
+        /// Every limit, in the order in which `cyte limits` prints them.
+        pub static TABLE: &[Limit] = &[$(Limit {
+            name: $name,
+            unit: Unit::$unit,
+            default: $default,
+            reason: $reason,
+            changed_by: $by,
+            counter: $counter,
+            test: $test,
+        }),*];
+    };
+}
+
+table! {
+    "listen-address" None Rule("loopback only"), "flag, DNA", None, None,
+        "nobody should serve the internet by accident";
+    "cpu-per-call" Milliseconds Number(CPU_PER_CALL_MS), "DNA", Some("cyte_calls_cpu_exceeded_total"), Some("all::cases::http::leaving::a_guest_that_computes_for_nobody_is_stopped"),
+        "a call that spins must end; counted as summed poll time up to the response head, refilled by bytes moved after it";
+    "wall-per-call" Milliseconds Number(WALL_PER_CALL_MS), "DNA", Some("cyte_calls_wall_exceeded_total"), None,
+        "a client should get an answer while it still waits; up to the response head";
+    "idle-after-head" Milliseconds Number(IDLE_AFTER_HEAD_MS), "DNA", Some("cyte_calls_wall_exceeded_total"), None,
+        "a response that no longer moves holds a cell";
+    "cell-memory" Bytes Number(CELL_MEMORY_BYTES), "DNA", Some("cyte_cells_memory_exceeded_total"), None,
+        "one cell must not take the memory of the others; summed over its memories";
+    "cell-table-elements" Count Number(CELL_TABLE_ELEMENTS as u64), "DNA", Some("cyte_cells_tables_exceeded_total"), None,
+        "tables are memory too; Python and JavaScript engines fit";
+    "cell-instances" Count Number(CELL_INSTANCES as u64), "DNA", Some("cyte_cells_trapped_total"), None,
+        "slots of the pool are sized for it; the largest known component has 14 core modules";
+    "cell-handles" Count Number(CELL_HANDLES as u64), "DNA", Some("cyte_cells_trapped_total"), None,
+        "a handle is memory of the host";
+    "host-call-bytes" Bytes Number(HOST_CALL_BYTES as u64), "DNA", Some("cyte_cells_trapped_total"), None,
+        "what a guest passes to the host is copied there";
+    "header-fields" Bytes Number(HEADER_FIELDS_BYTES as u64), "DNA", Some("cyte_cells_trapped_total"), None,
+        "header fields are memory of the host";
+    "random-per-call" Bytes Number(RANDOM_PER_CALL_BYTES), "DNA", Some("cyte_cells_trapped_total"), None,
+        "random bytes cost the host, not the guest's budget";
+    "cell-log-rate" BytesPerSecond Number(LOG_PER_CELL_BYTES_S), "DNA", Some("cyte_log_dropped_bytes_total"), Some("cyte::log::tests::a_cell_over_its_rate_is_cut_off_and_told_so_later"),
+        "a chatty cell must not fill the disk nor hide the others";
+    "log-line" Bytes Number(LOG_LINE_BYTES as u64), "DNA", Some("cyte_log_cut_lines_total"), Some("cyte::log::tests::a_long_line_is_cut_at_a_character"),
+        "one line is held in memory until it ends";
+    "outbound" None Rule("denied"), "DNA", Some("cyte_outbound_denied_total"), None,
+        "a gene reaches only what its DNA names";
+    "outbound-private" None Rule("denied unless the address itself is named"), "DNA", Some("cyte_outbound_private_denied_total"), Some("cyte::outbound::tests::a_name_that_leads_to_this_machine_is_denied_and_nothing_is_connected"),
+        "a name must not lead a gene to the inside of the network; checked after resolving";
+    "outbound-per-cell" Count Number(OUTBOUND_PER_CELL as u64), "DNA", Some("cyte_outbound_concurrency_exceeded_total"), None,
+        "what a browser allows one page; a cell must not become a flood";
+    "outbound-connect" Milliseconds Number(OUTBOUND_CONNECT_MS), "DNA", Some("cyte_outbound_connect_timeouts_total"), Some("cyte::outbound::tests::every_wait_has_a_deadline"),
+        "a host that does not answer must not hold a cell";
+    "outbound-head" Milliseconds Number(OUTBOUND_HEAD_MS), "DNA", Some("cyte_outbound_head_timeouts_total"), Some("cyte::outbound::tests::every_wait_has_a_deadline"),
+        "the same for a host that accepts and is silent";
+    "outbound-idle" Milliseconds Number(OUTBOUND_IDLE_MS), "DNA", Some("cyte_outbound_idle_timeouts_total"), Some("cyte::outbound::tests::every_wait_has_a_deadline"),
+        "the same for a body that stops";
+    "outbound-kept" Count Number(OUTBOUND_KEPT as u64), "nobody", Some("cyte_outbound_kept_dropped_total"), Some("cyte::outbound::tests::unused_connections_are_closed_after_a_while_and_bounded"),
+        "unused connections are descriptors; 6 of them for one gene and place";
+    "outbound-keep" Milliseconds Number(OUTBOUND_KEEP_MS), "nobody", None, Some("cyte::outbound::tests::unused_connections_are_closed_after_a_while_and_bounded"),
+        "most servers close what is unused for a minute";
+    "outbound-lookups" Count Number(OUTBOUND_LOOKUPS as u64), "nobody", None, None,
+        "each lookup holds a thread; the next ones wait within their deadline";
+    "outbound-addresses" Count Number(OUTBOUND_ADDRESSES as u64), "nobody", None, None,
+        "each gets its share of the time for connecting";
+    "outbound-secrets" Bytes Number(OUTBOUND_FILLED_BYTES as u64), "nobody", None, None,
+        "all header values of one request with secrets filled in; a value full of placeholders would grow a thousandfold";
+    "polled-calls" None Rule("2 x cores"), "live", None, None,
+        "more guests than processors only slow each other; a call that awaits I/O holds no permit";
+    "inspect-cpu" Milliseconds Number(INSPECT_CPU_MS), "DNA", None, None,
+        "inspection stands before every request";
+    "task-cpu" None Rule("unlimited unless the gene's limits or --timeout say so"), "DNA, flag", None, None,
+        "a task is waited for by a person who can stop it; exit status 124 at its limit";
+    "cells-per-host" None Rule("what memory and the kernel's map count allow"), "live", Some("cyte_cells_refused_total"), None,
+        "beyond it the kernel ends the process; `cyte doctor` says which bound it is";
+    "cells-per-gene" None Rule("0 to what the host has"), "DNA, live", Some("cyte_tissue_full_total"), Some("cyte_organism::fast::tests::the_hottest_cell_comes_first_and_waiters_are_served_in_order"),
+        "a gene grows with its load, inside the range of its DNA";
+    "memory-of-all-cells" None Rule("half of the memory of the cgroup or machine"), "live", Some("cyte_cells_memory_refused_total"), None,
+        "the host itself and the page cache need the rest; counted as growth above the image + 64 KiB a cell, corrected by RSS";
+    "kept-warm" Bytes Number(KEPT_WARM_BYTES), "live", None, None,
+        "pages kept after use make reuse fast and idle hosts heavy; over both engines";
+    "wait-for-capacity" Milliseconds Number(WAIT_FOR_CAPACITY_MS), "DNA, call", Some("cyte_waits_expired_total"), Some("cyte_organism::fast::tests::patience_ends_at_the_deadline"),
+        "long enough to grow a cell, short enough to tell a client the truth";
+    "waiters-per-gene" Count Number(WAITERS_PER_GENE as u64), "DNA", Some("cyte_waiters_refused_total"), Some("cyte_organism::fast::tests::the_hottest_cell_comes_first_and_waiters_are_served_in_order"),
+        "a queue without a bound is a leak";
+    "compile-input" Bytes Number(COMPILE_INPUT_BYTES), "host", None, None,
+        "a component of this size is compiled in about a minute";
+    "compile-cpu" None Rule("5 s + 1.5 s a MiB"), "host", None, None,
+        "some small Wasm compiles for ever; in a child without network or files";
+    "compile-memory" Bytes Number(COMPILE_MEMORY_BYTES), "host", None, None,
+        "some small Wasm compiles into all memory";
+    "request-head" Bytes Number(REQUEST_HEAD_BYTES as u64), "nobody", Some("cyte_requests_head_too_large_total"), Some("all::cases::http::refusals::a_head_that_is_too_large_is_refused"),
+        "held in memory before anything is known about the client";
+    "request-body" Bytes Number(REQUEST_BODY_BYTES), "DNA", Some("cyte_requests_body_too_large_total"), Some("all::cases::http::refusals::the_default_limit_of_a_body_is_8_mib"),
+        "a gene that streams more says so";
+    "connections" None Rule("8192, or half of the file descriptors where that is less"), "host", Some("cyte_connections_waits_total"), Some("cyte_gateway::socket_tests::the_cap_of_connections_makes_the_next_one_wait"),
+        "each is a descriptor and some memory; further clients wait in the kernel";
+    "first-request" Milliseconds Number(FIRST_REQUEST_MS), "nobody", Some("cyte_connections_first_request_late_total"), Some("cyte_gateway::socket_tests::silent_and_slow_clients_are_closed_in_time"),
+        "who connects wants something; from accept to a whole head";
+    "request-head-time" Milliseconds Number(REQUEST_HEAD_MS), "nobody", Some("cyte_connections_head_late_total"), Some("cyte_gateway::socket_tests::silent_and_slow_clients_are_closed_in_time"),
+        "a head that dribbles holds a connection";
+    "connection-idle" Milliseconds Number(CONNECTION_IDLE_MS), "nobody", Some("cyte_connections_idle_closed_total"), Some("cyte_gateway::socket_tests::silent_and_slow_clients_are_closed_in_time"),
+        "longer than the usual 60 s of a proxy, so that the proxy closes first";
+    "body-stall" Milliseconds Number(BODY_STALL_MS), "nobody", Some("cyte_requests_body_stalled_total"), Some("cyte_gateway::socket_tests::a_body_that_stops_is_408_and_a_client_that_stops_reading_is_dropped"),
+        "a gene that waits for a body holds a cell";
+    "write-stall" Milliseconds Number(WRITE_STALL_MS), "nobody", Some("cyte_responses_write_stalled_total"), Some("cyte_gateway::socket_tests::a_body_that_stops_is_408_and_a_client_that_stops_reading_is_dropped"),
+        "a client that does not read holds a cell";
+    "http2-streams" Count Number(STREAMS_PER_CONNECTION as u64), "nobody", None, None,
+        "requests at once on one HTTP/2 connection; a client is told and waits";
+    "http2-resets" Count Number(PENDING_RESET_STREAMS as u64), "nobody", None, None,
+        "requests that a client gave up at once and that still cost; beyond it the connection ends";
+    "drain" Milliseconds Number(DRAIN_MS), "nobody", Some("cyte_connections_dropped_at_drain_total"), Some("cyte_gateway::socket_tests::draining_lets_open_requests_end_and_drops_the_rest"),
+        "a host that stops must stop; open requests get this long";
+    "secret" Bytes Number(SECRET_BYTES as u64), "nobody", None, Some("cyte::state::secrets::tests::names_and_values_are_bounded"),
+        "a token or a key, not a file";
+    "secrets" Count Number(SECRETS as u64), "nobody", None, None,
+        "all of them are in memory";
+    "audit-kept" Count Number(AUDIT_KEPT), "nobody", None, Some("cyte_store::head::tests::the_audit_trail_is_bounded"),
+        "who changed what on a host; the oldest are forgotten";
+    "log-lines-kept" Count Number(LOG_LINES_KEPT as u64), "nobody", None, None,
+        "in memory for `cyte logs`; the files hold more";
+    "events-kept" Count Number(EVENTS_KEPT as u64), "nobody", None, None,
+        "in memory for `cyte events`; the files hold more";
+    "warnings" Count Number(WARNINGS_PER_S), "nobody", Some("cyte_warnings_dropped_total"), Some("cyte::voice::tests::a_flood_of_warnings_leaves_room_for_other_events"),
+        "events a second that a warning of the host becomes; they must not push out the others";
+    "deaths-told" Count Number(DEATHS_TOLD_PER_S), "nobody", None, Some("cyte::governor::tests::births_and_a_flood_of_deaths_are_told_in_sums"),
+        "events a second that say why one cell died; the others are told in sums";
+    "log-files" None Rule("5 of 8 MiB"), "nobody", None, Some("cyte::state::rotate::tests::files_are_bounded_in_size_and_number"),
+        "logs must not fill the disk; of lines, and again of events";
+    "control-connections" Count Number(CONTROL_CONNECTIONS as u64), "nobody", None, None,
+        "people and tools of one user; further ones wait";
+    "cpu-per-call-ceiling" Milliseconds Number(CPU_PER_CALL_MAX_MS), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
+        "what longer work a call may do belongs in a task";
+    "wall-per-call-ceiling" Milliseconds Number(WALL_PER_CALL_MAX_MS), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
+        "a call that lasts longer outlives every client";
+    "cell-memory-floor" Bytes Number(CELL_MEMORY_MIN_BYTES), "nobody", None, Some("cyte_dna::toml_source::tests::values_of_the_wrong_kind_or_size_are_faults"),
+        "one page of Wasm";
+    "cell-memory-ceiling" Bytes Number(CELL_MEMORY_MAX_BYTES), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
+        "what 32-bit Wasm can address";
+    "request-body-ceiling" Bytes Number(REQUEST_BODY_MAX_BYTES), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
+        "as good as none, and sums of it do not overflow";
+    "wait-for-capacity-ceiling" Milliseconds Number(WAIT_FOR_CAPACITY_MAX_MS), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
+        "no client waits longer for a first byte";
+    "cells-per-gene-ceiling" Count Number(CELLS_PER_GENE_MAX as u64), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
+        "a hundred times what one machine holds";
+    "concurrency-ceiling" Count Number(CONCURRENCY_MAX as u64), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
+        "all of them die with their cell";
+    "reuse-ceiling" Count Number(REUSE_MAX as u64), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
+        "as good as for ever, and counters do not overflow";
+    "reuse-http-0.2" Count Number(REUSE_HTTP_02 as u64), "DNA", Some("cyte_cells_retired_total"), None,
+        "a foreign component that declares nothing gets a fresh cell for each request";
+    "reuse-http-0.3" Count Number(REUSE_HTTP_03 as u64), "DNA", Some("cyte_cells_retired_total"), None,
+        "0.3 components are written to be reused; a bound still sheds what they leak";
+    "remembered-dna" Count Number(REMEMBERED_DNA as u64), "nobody", None, Some("cyte_dna::bundle::tests::a_host_remembers_a_bounded_past"),
+        "how far back a host may return; of germlines likewise";
+    "germline-file" Bytes Number(GERMLINE_TEXT_BYTES as u64), "nobody", None, Some("cyte_dna::germline::tests::text_comes_back"),
+        "32 keys fit five times over";
+    "dna-manifest" Bytes Number(MANIFEST_BYTES as u64), "nobody", None, Some("cyte_dna::bundle::tests::a_declared_length_of_2_gib_costs_nothing"),
+        "read into memory before a signature is checked";
+    "dna-genes" Count Number(GENES as u64), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
+        "every gene is compiled and has a tissue";
+    "dna-blob" Bytes Number(BLOB_BYTES), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
+        "a blob is read into memory to be checked";
+    "dna-bundle" Bytes Number(BUNDLE_BYTES), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
+        "the last five DNAs are kept on disk";
+    "dna-signatures" Count Number(SIGNATURES as u64), "nobody", None, Some("cyte_dna::bundle::tests::seventeen_signatures_are_refused"),
+        "each is verified before anything is known about its maker";
+    "dna-germline-keys" Count Number(GERMLINE_KEYS as u64), "nobody", None, Some("cyte_dna::germline::tests::caps_of_a_germline"),
+        "people hold these keys";
+    "dna-roster" Count Number(ROSTER_HOSTS as u64), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
+        "read by every host";
+    "dna-revocations" Count Number(REVOCATIONS as u64), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
+        "read by every host; of keys, and again of genes";
+    "dna-routes-per-gene" Count Number(ROUTES_PER_GENE as u64), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
+        "a gene with more wants a prefix";
+    "dna-routes" Count Number(ROUTES as u64), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
+        "the table is searched for every request";
+    "dna-config-per-gene" Bytes Number(CONFIG_PER_GENE_BYTES as u64), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
+        "config and environment are copied into cells";
+    "dna-outbound-per-gene" Count Number(OUTBOUND_PER_GENE as u64), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
+        "searched for every outbound request";
+    "dna-files-per-gene" Count Number(FILES_PER_GENE as u64), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
+        "each is an open directory in every cell";
+    "dna-secrets-per-gene" Count Number(SECRETS_PER_GENE as u64), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
+        "searched for in every outbound header";
+    "dna-name" Bytes Number(NAME_MAX_BYTES as u64), "nobody", None, Some("cyte_dna::name::tests::name_of_64_characters_is_refused"),
+        "a name is a label of DNS";
+    "dna-label" Bytes Number(LABEL_MAX_BYTES as u64), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
+        "shown in one column";
+    "dna-route" Bytes Number(ROUTE_MAX_BYTES as u64), "nobody", None, Some("cyte_dna::route::tests::a_route_of_513_bytes_is_refused"),
+        "compared with every request";
+    "folder-name" Bytes Number(FOLDER_NAME_BYTES as u64), "nobody", None, Some("cyte_dna::folder::tests::caps_of_a_folder"),
+        "longer names do not exist on any file system in use";
+    "folder-path" Bytes Number(FOLDER_PATH_BYTES as u64), "nobody", None, Some("cyte_dna::folder::tests::caps_of_a_folder"),
+        "longer paths do not exist on every file system";
+    "folder-files" Count Number(FOLDER_FILES as u64), "nobody", None, Some("cyte_dna::folder::tests::caps_of_a_folder"),
+        "a host keeps an index of them";
+    "dna-toml" Bytes Number(DNA_TOML_BYTES as u64), "nobody", None, Some("cyte_dna::toml_source::tests::a_text_above_its_cap_is_refused"),
+        "people write it; it is parsed in memory";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_every_cell_is_filled() {
+        let mut names: Vec<_> = TABLE.iter().map(|limit| limit.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), TABLE.len());
+        for limit in TABLE {
+            assert!(!limit.reason.is_empty() && !limit.changed_by.is_empty(), "{}", limit.name);
+            let reads_well = |name: &str| name.starts_with("cyte_") && name.ends_with("_total");
+            assert!(limit.counter.is_none_or(reads_well), "{}", limit.name);
+            assert_eq!(matches!(limit.default, Amount::Rule(_)), limit.unit == Unit::None, "{}", limit.name);
+        }
+    }
+
+    /// The tests that the table names in this crate exist.
+    #[test]
+    fn named_tests_exist() {
+        let sources = [
+            ("bundle", include_str!("../bundle/tests.rs")),
+            ("manifest", include_str!("../manifest/tests.rs")),
+            ("germline", include_str!("../germline.rs")),
+            ("folder", include_str!("../folder.rs")),
+            ("name", include_str!("../name.rs")),
+            ("route", include_str!("../route.rs")),
+            ("toml_source", include_str!("../toml_source/tests.rs")),
+        ];
+        for limit in TABLE {
+            let Some(rest) = limit.test.and_then(|test| test.strip_prefix("cyte_dna::")) else { continue };
+            let (module, test) = rest.split_once("::tests::").unwrap();
+            let (_, source) = sources.iter().find(|(name, _)| *name == module).unwrap();
+            assert!(source.contains(&format!("fn {test}()")), "{}: {rest}", limit.name);
+        }
+    }
+
+    #[test]
+    fn defaults_read_well() {
+        assert_eq!(find("cell-memory").unwrap().to_string(), "64 MiB");
+        assert_eq!(find("cpu-per-call").unwrap().to_string(), "500 ms");
+        assert_eq!(find("wall-per-call").unwrap().to_string(), "10 s");
+        assert_eq!(find("cell-log-rate").unwrap().to_string(), "64 KiB/s");
+        assert_eq!(find("polled-calls").unwrap().to_string(), "2 x cores");
+        assert_eq!(find("cell-handles").unwrap().to_string(), "4096");
+        assert!(find("no-such-limit").is_none());
+    }
+}

@@ -1,0 +1,110 @@
+//! Components that are made to break the compiler, or that are none.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::zoo::{self, timed};
+use crate::support::guests::{tiny_drone, wat};
+use crate::support::{Cyte, Host, Temp, guest};
+
+/// A drone whose core module has one more function.
+fn drone_with(function: &str) -> Vec<u8> {
+    let text = include_str!("../../support/tiny_drone.wat");
+    let place = "(core module $m (func (export \"handle\") (param i32 i32))";
+    assert!(text.contains(place), "the tiny drone looks different");
+    wat(&text.replace(place, &format!("{place}\n{function}\n")))
+}
+
+/// Runs a component that must not get to listen; standard error and the time it took.
+fn refused(name: &str, wasm: &[u8]) -> (String, Duration) {
+    let temp = Temp::new();
+    let path = temp.write("bad.wasm", wasm);
+    let run = Cyte::new(["run"]).arg(path).args(["--listen", "127.0.0.1:0", "--state"]).arg(temp.join("state"));
+    let (ran, taken) = timed(|| run.run());
+    assert_eq!(ran.code(), 1, "{name}: {}", ran.stderr);
+    assert_eq!(ran.stderr.matches("error[").count(), 1, "{name}: {}", ran.stderr);
+    assert!(!ran.stderr.contains("panicked"), "{name}: {}", ran.stderr);
+    (ran.stderr, taken)
+}
+
+#[test]
+fn what_is_no_component_is_refused() {
+    let drone = std::fs::read(guest("spin")).unwrap();
+    let flipped = |at: usize| {
+        let mut wasm = drone.clone();
+        wasm[at] ^= 0xff;
+        wasm
+    };
+    let module = wat("(module (func (export \"nothing\")))");
+    let other_world = wat("(component)");
+    for (name, wasm) in [
+        ("nothing", Vec::new()),
+        ("text", b"hello, this is no Wasm".to_vec()),
+        ("an ELF program", b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec()),
+        ("the magic alone", b"\0asm".to_vec()),
+        ("a module without a start", module),
+        ("a component that exports nothing", other_world),
+        ("half a component", drone[..drone.len() / 2].to_vec()),
+        ("a component with a broken byte", flipped(9)),
+        ("bytes after its end", [drone.clone(), b"more".to_vec()].concat()),
+        ("zeros", vec![0; 100_000]),
+    ] {
+        let (said, taken) = refused(name, &wasm);
+        assert!(said.contains("bad"), "{name}: it names the gene or file: {said}");
+        assert!(taken < Duration::from_secs(10), "{name}: {taken:?}");
+    }
+}
+
+#[test]
+fn components_inside_components_end_somewhere() {
+    // Valid, and far deeper than anybody needs.
+    let mut text = String::from("(component");
+    for _ in 0..60 {
+        text.push_str(" (component");
+    }
+    text.push_str(&")".repeat(61));
+    let (said, _) = refused("nested", &wat(&text));
+    assert!(said.contains("nest") || said.contains("deep") || said.contains("export"), "{said}");
+    // A drone that also holds a deep nest.
+    let nest = format!("{}{}", "(component ".repeat(40), ")".repeat(40));
+    let text = include_str!("../../support/tiny_drone.wat").replacen("(component", &format!("(component {nest}"), 1);
+    let (said, _) = refused("a drone with a nest", &wat(&text));
+    assert!(said.contains("nest") || said.contains("deep"), "{said}");
+}
+
+#[test]
+fn a_component_that_compiles_for_ever_is_stopped() {
+    let (said, taken) = refused("many additions", &drone_with(&additions(400_000)));
+    assert!(said.contains("compile"), "{said}");
+    assert!(said.contains("CPU") || said.contains("memory"), "it names the cap: {said}");
+    assert!(taken < Duration::from_secs(60), "{taken:?}");
+}
+
+/// A function of `count` additions, each of all before it.
+fn additions(count: usize) -> String {
+    let mut text = String::from("(func (export \"bomb\") (param i64) (result i64)\n(local.get 0)\n");
+    for n in 0..count {
+        writeln!(text, "(i64.add (i64.mul (local.get 0) (i64.const {n})))").unwrap();
+    }
+    text.push(')');
+    text
+}
+
+#[test]
+fn a_gene_that_cannot_be_compiled_leaves_a_running_host_alone() {
+    let host = zoo::host(&[("spin", "")]);
+    let (_, _) = refused("many additions", &drone_with(&additions(400_000)));
+    assert_eq!(host.get("/").text(), "healthy\n");
+}
+
+#[test]
+fn the_tiny_drone_itself_is_a_component() {
+    // So that what is refused above is refused for what was added to it.
+    let temp = Temp::new();
+    let path = temp.write("tiny.wasm", tiny_drone());
+    let host = Host::start(path);
+    assert_eq!(host.get("/").status, 502);
+    let path = temp.write("more.wasm", drone_with(&additions(1_000)));
+    let host = Host::start(path);
+    assert_eq!(host.get("/").status, 502);
+}
