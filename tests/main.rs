@@ -11,6 +11,11 @@
     clippy::indexing_slicing,
     reason = "in a test, a panic is the report"
 )]
+#![allow(
+    clippy::result_large_err,
+    clippy::wrong_self_convention,
+    reason = "a test's error is looked at once, and its helpers read as sentences"
+)]
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
 mod cases;

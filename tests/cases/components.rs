@@ -84,8 +84,11 @@ fn an_import_that_nothing_provides_names_gene_and_import() {
 #[test]
 fn an_ability_that_was_not_granted_names_the_line_to_add() {
     let with = |import: &str| {
-        include_str!("../support/tiny_drone.wat")
-            .replacen("(component\n", &format!("(component\n  (import \"{import}\" (instance))\n"), 1)
+        include_str!("../support/tiny_drone.wat").replacen(
+            "(component\n",
+            &format!("(component\n  (import \"{import}\" (instance))\n"),
+            1,
+        )
     };
     for import in ["wasi:keyvalue/store@0.2.0-draft", "spin:key-value/key-value"] {
         let said = run(wat(&with(import))).refused(1, "E104");
@@ -106,7 +109,8 @@ fn inspect_shows_what_a_component_is_and_asks_for() {
     let seen = Cyte::new(["inspect"]).arg(guest("fetch")).json();
     assert_eq!((&seen["role"], &seen["engine"]), (&"drone".into(), &"plain".into()));
     let asks = seen["asks"].as_array().unwrap();
-    let outgoing = asks.iter().find(|ask| ask["import"].as_str().unwrap().starts_with("wasi:http/outgoing-handler"));
+    let outgoing =
+        asks.iter().find(|ask| ask["import"].as_str().unwrap().starts_with("wasi:http/outgoing-handler"));
     assert_eq!(outgoing.expect("it can fetch")["answer"], "denied");
     let text = Cyte::new(["inspect"]).arg(guest("fetch")).ok().stdout;
     assert!(text.contains("not granted"), "{text}");

@@ -80,7 +80,10 @@ fn a_key_is_made_once_and_is_its_owners_alone() {
     assert_eq!(std::fs::metadata(desk.path("owner.key")).unwrap().permissions().mode() & 0o777, 0o600);
     for line in String::from_utf8(secret.clone()).unwrap().lines().filter(|line| !line.starts_with('#')) {
         let said = format!("{}{}", made.stdout, made.stderr);
-        assert!(!line.split([' ', '=', ':']).any(|word| word.len() > 40 && said.contains(word)), "the secret was shown");
+        assert!(
+            !line.split([' ', '=', ':']).any(|word| word.len() > 40 && said.contains(word)),
+            "the secret was shown"
+        );
     }
     desk.dna(&["keygen", "--out", "owner.key"]).run().refused(1, "E003");
     assert_eq!(desk.read("owner.key"), secret, "nothing was overwritten");
@@ -157,7 +160,10 @@ fn m_of_n_keys_must_sign() {
     assert_eq!(signed["signed"], true);
     let verified = desk.dna(&["verify", "x.dna", "--germline", "shop.germline"]).json();
     let signers = verified["signers"].as_array().unwrap();
-    assert!(signers.contains(&ids[0].as_str().into()) && signers.contains(&ids[2].as_str().into()), "{signers:?}");
+    assert!(
+        signers.contains(&ids[0].as_str().into()) && signers.contains(&ids[2].as_str().into()),
+        "{signers:?}"
+    );
 }
 
 #[test]
@@ -178,7 +184,8 @@ fn a_difference_is_status_3_and_names_what_changed() {
     desk.pack("a.dna", &["--key", "owner.key"]);
     desk.dna(&["diff", "a.dna", "a.dna"]).ok();
     desk.change("0.2.0");
-    let after = TOML.replace("hello", "good day").replace("0.1.0", "0.2.0").replace("\"/...\"", "[\"/...\", \"/x\"]");
+    let after =
+        TOML.replace("hello", "good day").replace("0.1.0", "0.2.0").replace("\"/...\"", "[\"/...\", \"/x\"]");
     desk.0.write("shop/dna.toml", after);
     desk.pack("b.dna", &["--after", "a.dna", "--key", "owner.key"]);
     let text = desk.dna(&["diff", "a.dna", "b.dna"]).run().expect(3).stdout;
@@ -256,7 +263,8 @@ fn a_swapped_gene_is_not_the_one_that_was_signed() {
 #[test]
 fn files_that_are_no_bundles_are_one_clear_error() {
     let desk = Desk::new();
-    for (name, bytes) in [("a.dna", &b"MZ"[..]), ("b.dna", b"\x7fELF\x02\x01\x01"), ("c.dna", &[0; 100_000])] {
+    for (name, bytes) in [("a.dna", &b"MZ"[..]), ("b.dna", b"\x7fELF\x02\x01\x01"), ("c.dna", &[0; 100_000])]
+    {
         desk.0.write(name, bytes);
         for verb in ["verify", "inspect"] {
             desk.dna(&[verb, name]).run().refused(1, "E107");
@@ -304,7 +312,10 @@ fn what_these_verbs_print_stays_as_it_is() {
     desk.change("0.2.0");
     desk.pack("z.dna", &["--after", "x.dna", "--key", "owner.key"]);
     add(&["diff", "x.dna", "z.dna"], 3);
-    text.insert_str(0, &format!("$ cyte dna pack shop --out x.dna --key owner.key\n{}{}", packed.stdout, packed.stderr));
+    text.insert_str(
+        0,
+        &format!("$ cyte dna pack shop --out x.dna --key owner.key\n{}{}", packed.stdout, packed.stderr),
+    );
     let next = desk.dna(&["verify", "z.dna"]).json()["digest"].as_str().unwrap().to_owned();
     for (secret, shown) in [(&key, "KEYID"), (&digest, "DIGEST"), (&next, "NEXT")] {
         text = text.replace(secret.as_str(), shown);

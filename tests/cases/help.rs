@@ -36,7 +36,21 @@ fn look(args: &[String], seen: &mut Vec<String>) {
 fn every_verb_has_help_with_an_example() {
     let mut seen = Vec::new();
     look(&[], &mut seen);
-    for verb in ["new", "build", "check", "run", "dna-pack", "dna-keygen", "ps", "inspect", "logs", "events", "limits", "secret-set", "explain"] {
+    for verb in [
+        "new",
+        "build",
+        "check",
+        "run",
+        "dna-pack",
+        "dna-keygen",
+        "ps",
+        "inspect",
+        "logs",
+        "events",
+        "limits",
+        "secret-set",
+        "explain",
+    ] {
         assert!(seen.iter().any(|name| name == verb), "`{verb}` is not listed: {seen:?}");
     }
     // A verb that is gone leaves no snapshot behind.

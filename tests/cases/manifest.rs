@@ -13,8 +13,14 @@ const FAULTS: &[(&str, &str)] = &[
     ("no source", "[organism]\nname = \"shop\"\n\n[gene.front]\nroute = \"/...\"\n"),
     ("a source that is not there", "[organism]\nname = \"shop\"\n\n[gene.front]\nsource = \"none\"\n"),
     ("a bad name", "[organism]\nname = \"shop\"\n\n[gene.\"../up\"]\nsource = \"x.wasm\"\n"),
-    ("a gene twice", "[organism]\nname = \"shop\"\n\n[gene.a]\nsource = \"x.wasm\"\n\n[gene.a]\nsource = \"x.wasm\"\n"),
-    ("a bad route", "[organism]\nname = \"shop\"\n\n[gene.a]\nsource = \"x.wasm\"\nroute = [\"/a/../b\", \"/.../x\", \"\"]\n"),
+    (
+        "a gene twice",
+        "[organism]\nname = \"shop\"\n\n[gene.a]\nsource = \"x.wasm\"\n\n[gene.a]\nsource = \"x.wasm\"\n",
+    ),
+    (
+        "a bad route",
+        "[organism]\nname = \"shop\"\n\n[gene.a]\nsource = \"x.wasm\"\nroute = [\"/a/../b\", \"/.../x\", \"\"]\n",
+    ),
     (
         "two genes on one route",
         "[organism]\nname = \"shop\"\n\n[gene.a]\nsource = \"x.wasm\"\nroute = \"/x/...\"\n\n[gene.b]\nsource = \"x.wasm\"\nroute = \"/x/...\"\n",
@@ -31,9 +37,18 @@ const FAULTS: &[(&str, &str)] = &[
         "folders that lead out",
         "[organism]\nname = \"shop\"\n\n[gene.a]\nsource = \"x.wasm\"\nfiles = [{ from = \"../../etc\", to = \"/etc\", write = true }, { from = \"here\", to = \"etc\" }]\n",
     ),
-    ("a role that nobody has", "[organism]\nname = \"shop\"\n\n[gene.a]\nsource = \"x.wasm\"\nrole = \"king\"\n"),
-    ("a value of the wrong kind", "[organism]\nname = 7\n\n[gene.a]\nsource = [\"x.wasm\"]\nconfig = \"x\"\n"),
-    ("a secret's bad name", "[organism]\nname = \"shop\"\n\n[gene.a]\nsource = \"x.wasm\"\nsecrets = [\"a/b\"]\n"),
+    (
+        "a role that nobody has",
+        "[organism]\nname = \"shop\"\n\n[gene.a]\nsource = \"x.wasm\"\nrole = \"king\"\n",
+    ),
+    (
+        "a value of the wrong kind",
+        "[organism]\nname = 7\n\n[gene.a]\nsource = [\"x.wasm\"]\nconfig = \"x\"\n",
+    ),
+    (
+        "a secret's bad name",
+        "[organism]\nname = \"shop\"\n\n[gene.a]\nsource = \"x.wasm\"\nsecrets = [\"a/b\"]\n",
+    ),
 ];
 
 #[test]

@@ -3,10 +3,12 @@
 mod components;
 mod control;
 mod dna;
+mod first_minutes;
 mod help;
 mod hostile;
 mod http;
 mod manifest;
+mod readmes;
 mod run;
 mod secrets;
 mod task;

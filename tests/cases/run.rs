@@ -166,7 +166,10 @@ fn a_folder_of_something_else_is_no_state_folder() {
 fn what_is_kept_is_the_users_alone() {
     let host = Host::guest("echo");
     let mode = |path: std::path::PathBuf| {
-        std::fs::metadata(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).permissions().mode()
+        std::fs::metadata(&path)
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+            .permissions()
+            .mode()
             & 0o777
     };
     assert_eq!(mode(host.state().to_owned()), 0o700);
@@ -244,7 +247,9 @@ fn a_changed_gene_is_the_next_version() {
 #[test]
 fn wrong_use_is_status_2_and_wrong_paths_are_status_1() {
     let run = |args: &[&str]| Cyte::new(args).run();
-    for usage in [&["run"][..], &["run", ".", "--listen", "nonsense"], &["ran"], &["run", ".", "--cells", "0"], &[]] {
+    for usage in
+        [&["run"][..], &["run", ".", "--listen", "nonsense"], &["ran"], &["run", ".", "--cells", "0"], &[]]
+    {
         let ran = run(usage).expect(2);
         assert!(ran.stdout.is_empty() && !ran.stderr.is_empty(), "{usage:?}\n{}", ran.stderr);
     }

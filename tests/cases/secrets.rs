@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 
+use crate::support::wait::SOON;
 use crate::support::{Cyte, Host, Temp, project};
 
 const VALUE: &str = "sesame-0451-opens";
@@ -24,7 +25,7 @@ fn a_secret_is_set_listed_and_forgotten_without_being_shown() {
     assert_eq!(secret(&["list"]).json()["secrets"], serde_json::json!(["other", "token"]));
     run(secret(&["rm", "other"])).expect(0);
     run(secret(&["rm", "other"])).refused(1, "E404");
-    for (name, value) in [("../x", "v"), ("", "v"), ("a b", "v"), ("empty", "")] {
+    for (name, value) in [("../x", "v"), ("", "v"), ("a b", "v")] {
         run(secret(&["set", name]).stdin(value)).refused(1, "E404");
     }
     run(secret(&["set", "large"]).stdin("x".repeat(64 * 1024 + 2))).refused(1, "E404");
@@ -55,7 +56,8 @@ secrets = ["token"]
     let host = Host::start(folder.path());
     host.cyte(["secret", "set", "token"]).stdin(VALUE).ok();
     assert_eq!(host.cyte(["secret", "list"]).ok().stdout, "token\n");
-    let server = std::thread::spawn(move || {
+    let (sender, heads) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
         let (mut stream, _) = upstream.accept().unwrap();
         let mut head = Vec::new();
         let mut byte = [0_u8; 1];
@@ -63,10 +65,10 @@ secrets = ["token"]
             head.push(byte[0]);
         }
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello").unwrap();
-        String::from_utf8(head).unwrap()
+        let _ = sender.send(String::from_utf8(head).unwrap());
     });
-    let answer = host.get(&format!("/secret?url=http://{address}/"));
-    let head = server.join().unwrap();
+    let answer = host.get(&format!("/secret?name=token&url=http://{address}/"));
+    let head = heads.recv_timeout(SOON).unwrap_or_else(|_| panic!("nothing left: {answer:?}"));
     assert!(head.contains(VALUE), "it did not leave with the request: {head}");
     assert!(!answer.text().contains(VALUE), "the guest never sees it: {answer:?}");
     let operator = host.event("operator", |event| event["verb"] == "secret.set");

@@ -199,7 +199,8 @@ fn a_revoked_key_signs_nothing_more() {
     desk.pack("two.dna", &["--after", "one.dna", "--revoke-key", &lost, "--key", "owner.key"]);
     assert_eq!(serves(&desk, "two.dna", &[]), 2);
     desk.change("0.3.0");
-    let ran = desk.dna(&["pack", "shop", "--out", "bad.dna", "--after", "two.dna", "--key", "lost.key"]).run();
+    let ran =
+        desk.dna(&["pack", "shop", "--out", "bad.dna", "--after", "two.dna", "--key", "lost.key"]).run();
     if ran.code() == 0 {
         refused(&desk, "bad.dna", &[]).expect(4);
     }
@@ -211,11 +212,23 @@ fn a_revoked_key_signs_nothing_more() {
 fn a_revoked_gene_never_runs_again() {
     let desk = desk();
     desk.pack("one.dna", &["--key", "owner.key"]);
-    let gene = desk.dna(&["inspect", "one.dna"]).json()["manifest"]["genes"][0]["component"]["sha256"].clone();
+    let gene =
+        desk.dna(&["inspect", "one.dna"]).json()["manifest"]["genes"][0]["component"]["sha256"].clone();
     let gene = gene.as_str().unwrap().to_owned();
     assert_eq!(serves(&desk, "one.dna", &["--yes"]), 1);
     desk.change("0.2.0");
-    let pack = ["pack", "shop", "--out", "two.dna", "--after", "one.dna", "--key", "owner.key", "--revoke-gene", &gene];
+    let pack = [
+        "pack",
+        "shop",
+        "--out",
+        "two.dna",
+        "--after",
+        "one.dna",
+        "--key",
+        "owner.key",
+        "--revoke-gene",
+        &gene,
+    ];
     let text = desk.dna(&pack).run();
     // A bundle cannot take back what it brings.
     assert_ne!(text.code(), 0, "{}", text.stdout);
@@ -228,7 +241,8 @@ fn a_revoked_gene_never_runs_again() {
     host.says("/", "healthy\n");
     host.stop().expect(0);
     std::fs::write(desk.path("shop/front.wasm"), old).unwrap();
-    let ran = desk.dna(&["pack", "shop", "--out", "three.dna", "--after", "two.dna", "--key", "owner.key"]).run();
+    let ran =
+        desk.dna(&["pack", "shop", "--out", "three.dna", "--after", "two.dna", "--key", "owner.key"]).run();
     if ran.code() == 0 {
         refused(&desk, "three.dna", &[]).refused(4, "E206");
     }

@@ -127,8 +127,11 @@ pub fn clean(command: &mut Command) {
         let text = name.to_string_lossy();
         let is_ours = text.starts_with("CYTE_") && text != "CYTE_WASM_STD";
         let is_cargos = text.starts_with("CARGO")
-            && !["CARGO_HOME", "CARGO_NET_", "CARGO_REGISTR", "CARGO_HTTP_"].iter().any(|kept| text.starts_with(kept));
-        let is_form = ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "SSL_CERT_FILE", "COLUMNS"].contains(&text.as_ref());
+            && !["CARGO_HOME", "CARGO_NET_", "CARGO_REGISTR", "CARGO_HTTP_"]
+                .iter()
+                .any(|kept| text.starts_with(kept));
+        let is_form =
+            ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "SSL_CERT_FILE", "COLUMNS"].contains(&text.as_ref());
         if is_ours || is_cargos || is_form || text == "RUST_BACKTRACE" || text == "RUSTUP_TOOLCHAIN" {
             command.env_remove(&name);
         }

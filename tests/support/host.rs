@@ -49,7 +49,9 @@ impl Start {
     pub fn start(self) -> Host {
         match self.try_start() {
             Ok(host) => host,
-            Err(ran) => panic!("`{}` does not listen ({})\n{}{}", ran.shown, ran.status, ran.stdout, ran.stderr),
+            Err(ran) => {
+                panic!("`{}` does not listen ({})\n{}{}", ran.shown, ran.status, ran.stdout, ran.stderr)
+            }
         }
     }
 

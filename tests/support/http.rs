@@ -78,7 +78,8 @@ impl Connection {
     /// A new connection.
     #[track_caller]
     pub fn open(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect_timeout(&address, SOON).unwrap_or_else(|error| panic!("{address}: {error}"));
+        let stream =
+            TcpStream::connect_timeout(&address, SOON).unwrap_or_else(|error| panic!("{address}: {error}"));
         stream.set_nodelay(true).unwrap();
         Self { stream, ahead: Vec::new(), deadline: SOON }
     }
@@ -113,7 +114,8 @@ impl Connection {
     /// Sends a request with `host` and, for a body, `content-length`, and reads the answer.
     #[track_caller]
     pub fn request(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
-        self.try_request(method, path, headers, body).unwrap_or_else(|broken| panic!("{method} {path}: {broken:?}"))
+        self.try_request(method, path, headers, body)
+            .unwrap_or_else(|broken| panic!("{method} {path}: {broken:?}"))
     }
 
     /// As [`Connection::request`].
@@ -193,7 +195,8 @@ impl Connection {
     /// It did not come as a whole.
     pub fn body_of(&mut self, mut head: Response) -> Result<Response, Broken> {
         let end = Instant::now() + self.deadline;
-        let chunked = head.header("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"));
+        let chunked =
+            head.header("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"));
         let length = head.header("content-length").map(|length| length.parse::<usize>().unwrap());
         let done = match (chunked, length) {
             (true, _) => self.chunks(&mut head, end),

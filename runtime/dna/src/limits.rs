@@ -255,4 +255,3 @@ pub const FOLDER_PATH_BYTES: usize = 1_024;
 pub const FOLDER_FILES: usize = 65_536;
 /// Text of a `dna.toml`, in bytes.
 pub const DNA_TOML_BYTES: usize = 1 << 20;
-

@@ -92,7 +92,11 @@ mod tests {
         keep();
         assert_eq!(cache.load("plain-1", &gene).as_deref(), Some(&b"code"[..]));
         assert_eq!(cache.load("plain-2", &gene), None);
-        assert_eq!(CodeCache::new(folder.clone(), [8; 32]).load("plain-1", &gene), None, "another host's key");
+        assert_eq!(
+            CodeCache::new(folder.clone(), [8; 32]).load("plain-1", &gene),
+            None,
+            "another host's key"
+        );
         let path = cache.path("plain-1", &gene);
         keep();
         let size = fs::metadata(&path).expect("there").len();

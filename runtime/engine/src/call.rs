@@ -99,7 +99,12 @@ pub(crate) fn differentiate(pre: Arc<CellPre>, memory: Arc<MemoryBudget>, place:
     })
 }
 
-async fn exchange<B>(cell: &mut Cell, request: Request<B>, is_tls: bool, head: HeadSender) -> wasmtime::Result<()>
+async fn exchange<B>(
+    cell: &mut Cell,
+    request: Request<B>,
+    is_tls: bool,
+    head: HeadSender,
+) -> wasmtime::Result<()>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<WasiError>,

@@ -53,7 +53,11 @@ impl Vessel {
     }
 
     /// The cell; a stem differentiates now, for good. Runs guest code (its start functions).
-    pub(crate) async fn embody(self, pre: &CellPre, memory: &Arc<MemoryBudget>) -> wasmtime::Result<Box<Cell>> {
+    pub(crate) async fn embody(
+        self,
+        pre: &CellPre,
+        memory: &Arc<MemoryBudget>,
+    ) -> wasmtime::Result<Box<Cell>> {
         match self {
             Self::Ready(cell) => Ok(cell),
             Self::Stem(place) => differentiate(pre, place, memory).await,
@@ -62,7 +66,11 @@ impl Vessel {
     }
 }
 
-async fn differentiate(pre: &CellPre, place: Place, memory: &Arc<MemoryBudget>) -> wasmtime::Result<Box<Cell>> {
+async fn differentiate(
+    pre: &CellPre,
+    place: Place,
+    memory: &Arc<MemoryBudget>,
+) -> wasmtime::Result<Box<Cell>> {
     let vitals = place.vitals().clone();
     let mut store = store(pre, &vitals, memory, None)?;
     let door = match &pre.door {

@@ -108,9 +108,12 @@ fn judge(status: ExitStatus, code: Vec<u8>, message: &str, size: u64) -> Result<
     }
     let is = |signal: Signal| status.signal() == Some(signal.as_raw());
     Err(CompileError::Cap(if is(Signal::XCPU) || is(Signal::KILL) {
-        format!("it needs more than the {} s of CPU that {size} bytes of Wasm may take", cpu_s(size))
+        format!(
+            "compiling it takes more than the {} s of CPU that {size} bytes of Wasm may take",
+            cpu_s(size)
+        )
     } else if is(Signal::ABORT) || is(Signal::SEGV) || is(Signal::BUS) {
-        format!("it needs more than {} MiB of memory", COMPILE_MEMORY_BYTES >> 20)
+        format!("compiling it takes more than {} MiB of memory", COMPILE_MEMORY_BYTES >> 20)
     } else {
         format!("the compiler ended with {status}: {}", message.trim())
     }))
@@ -132,7 +135,9 @@ pub fn child(arguments: &[String]) -> ExitCode {
 }
 
 fn compile_stdin(arguments: &[String]) -> Result<(), String> {
-    let [kind, cpu_s] = arguments else { return Err("two arguments are needed: engine and CPU seconds".into()) };
+    let [kind, cpu_s] = arguments else {
+        return Err("two arguments are needed: engine and CPU seconds".into());
+    };
     let kind = Kind::parse(kind).ok_or_else(|| format!("no engine is called {kind}"))?;
     let cpu_s = cpu_s.parse().map_err(|_| "the CPU seconds are no number".to_owned())?;
     enclose(cpu_s).map_err(|error| format!("cannot set my limits: {error}"))?;

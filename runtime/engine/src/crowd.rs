@@ -2,17 +2,23 @@
 //!
 //! Such a cell is driven by a task of its own, because nobody's request owns it. It has as many
 //! *slots* as messages it may hold; a slot is what its tissue keeps ready and lends to a request. A
-//! trap ends the cell and every message inside; a client that goes away never does, its answer is
-//! thrown away.
+//! slot is lent again while the cell has uses left; a cell whose last slot is gone ends.
+//!
+//! A trap ends the cell and every message inside; a client that goes away never does, its answer is
+//! thrown away. A message that goes on long after its client went cannot be ended alone: its cell
+//! takes nothing new from then on, and ends with those who are inside.
 
-use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll};
+use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll, time::Duration};
 
 use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use http::Request;
 use http_body::Body;
 use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::sleep,
+};
 use wasmtime::component::Accessor;
 use wasmtime_wasi_http::{Error as WasiError, p3::bindings::Service};
 
@@ -20,7 +26,7 @@ use crate::{
     call::{self, CallEnd, CallFuture, HeadSender},
     cell::{Cell, Door, Vessel},
     driver::Metered,
-    error::CallError,
+    error::{Breach, CallError},
     state::CellState,
     tissue::{Place, Tissue},
     vitals::Vitals,
@@ -140,33 +146,92 @@ async fn take_messages(
     let Cell { store, door: Door::Http03(service), vitals, uses_left, .. } = cell else {
         wasmtime::bail!("only a 0.3 gene takes several messages at once");
     };
-    let (service, vitals) = (&*service, &*vitals);
+    let (service, mut uses) = (&*service, Uses::new(tissue, vitals, *uses_left));
     store
         .run_concurrent(async |accessor| -> wasmtime::Result<()> {
             let mut under_way = FuturesUnordered::new();
             loop {
                 tokio::select! {
-                    message = inbox.recv(), if *uses_left > 0 => match message {
+                    message = inbox.recv() => match message {
                         Some(message) => {
-                            *uses_left -= 1;
-                            vitals.count_use();
-                            vitals.refill();
+                            uses.begin();
                             under_way.push(answer(accessor, service, tissue, message));
-                            if *uses_left == 0 {
-                                inbox.close();
-                            }
                         }
-                        None => return Ok(()),
+                        // Every slot is gone, and with them every message that somebody waits for.
+                        None => return uses.end(),
                     },
                     Some(ended) = under_way.next() => {
-                        vitals.refill();
-                        ended?;
+                        uses.finish(ended?);
+                        vitals.set_busy(!under_way.is_empty());
                     }
-                    else => return Ok(()),
                 }
             }
         })
         .await?
+}
+
+/// The uses of one shared cell.
+struct Uses<'c> {
+    tissue: &'c Arc<Tissue>,
+    vitals: &'c Arc<Vitals>,
+    /// Uses that no slot stands for yet.
+    left: u32,
+    /// Slots that are not lent again.
+    spent: u32,
+    is_overstayed: bool,
+}
+
+impl<'c> Uses<'c> {
+    fn new(tissue: &'c Arc<Tissue>, vitals: &'c Arc<Vitals>, uses: u32) -> Self {
+        vitals.set_busy(false);
+        let left = uses.saturating_sub(tissue.pre().slots());
+        Self { tissue, vitals, left, spent: 0, is_overstayed: false }
+    }
+
+    fn begin(&mut self) {
+        self.vitals.count_use();
+        self.vitals.refill();
+        self.vitals.set_busy(true);
+    }
+
+    fn finish(&mut self, end: End) {
+        self.vitals.refill();
+        match end {
+            End::Answered(slot) if self.left > 0 && !self.is_overstayed => {
+                self.left -= 1;
+                self.tissue.lend_again(slot);
+            }
+            End::Answered(_) => self.spend(1),
+            End::Overstayed => {
+                self.is_overstayed = true;
+                self.spend(1 + self.tissue.evict(self.vitals));
+            }
+        }
+    }
+
+    fn spend(&mut self, slots: u32) {
+        self.spent += slots;
+        self.tissue.spend(slots);
+    }
+
+    /// How a cell without slots ends.
+    fn end(&self) -> wasmtime::Result<()> {
+        if self.is_overstayed { Err(Breach::Wall.into()) } else { Ok(()) }
+    }
+}
+
+impl Drop for Uses<'_> {
+    fn drop(&mut self) {
+        self.tissue.unspend(self.spent);
+    }
+}
+
+/// How a message ended.
+enum End {
+    /// The guest is through with it.
+    Answered(Slot),
+    /// Its client is long gone and the guest still works on it. Its slot is gone.
+    Overstayed,
 }
 
 async fn answer(
@@ -174,9 +239,19 @@ async fn answer(
     service: &Service,
     tissue: &Arc<Tissue>,
     message: Message,
-) -> wasmtime::Result<()> {
-    call::answer_03(accessor, service, message.request, message.head).await?;
-    let _ = message.done.send(());
-    tissue.lend_again(message.slot);
-    Ok(())
+) -> wasmtime::Result<End> {
+    let Message { request, head, mut done, slot } = message;
+    let wall = Duration::from_nanos(tissue.limits().wall.0);
+    tokio::select! {
+        told = call::answer_03(accessor, service, request, head) => told?,
+        () = overstay(&mut done, wall) => return Ok(End::Overstayed),
+    }
+    let _ = done.send(());
+    Ok(End::Answered(slot))
+}
+
+/// Ready when nobody has wanted the answer for so long.
+async fn overstay(done: &mut oneshot::Sender<()>, wall: Duration) {
+    done.closed().await;
+    sleep(wall).await;
 }

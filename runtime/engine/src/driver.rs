@@ -90,7 +90,18 @@ impl Driver {
     pub(crate) fn new(tissue: Arc<Tissue>, vitals: Arc<Vitals>, call: CallFuture) -> Self {
         let started = tissue.host().clock.now();
         let metered = Metered { call, vitals: vitals.clone(), ticker: tissue.host().ticker.clone() };
-        Self { guest: Guest::Inline(metered), vitals, tissue, started, progress: started, is_head_out: false, is_alone: false, is_answered: false, is_body_seen: true, deadline: None }
+        Self {
+            guest: Guest::Inline(metered),
+            vitals,
+            tissue,
+            started,
+            progress: started,
+            is_head_out: false,
+            is_alone: false,
+            is_answered: false,
+            is_body_seen: true,
+            deadline: None,
+        }
     }
 
     /// The guest's response: its head and a body that owns this driver. To HEAD (`is_head`), as with
@@ -210,7 +221,7 @@ impl Driver {
             }
             CallEnd::Dead(error) => Some(self.tissue.obituary(&self.vitals, &error)),
             CallEnd::Left => None,
-            CallEnd::Lost(error) => Some(error),
+            CallEnd::Lost(error) => Some(self.complaint(error)),
         };
         self.guest = Guest::Ended(failure);
     }
@@ -288,7 +299,7 @@ impl Driver {
         self.guest = Guest::Ended(None);
         if self.tissue.is_shared() {
             // Never end a cell with others inside for one of them.
-            return CallError::Breached(breach);
+            return self.complaint(CallError::Breached(breach));
         }
         self.tissue.obituary(&self.vitals, &breach.into())
     }

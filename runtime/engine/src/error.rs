@@ -22,7 +22,9 @@ pub enum Breach {
 
 impl Breach {
     pub(crate) fn from_code(code: u8) -> Option<Self> {
-        [Self::Cpu, Self::Memory, Self::Wall, Self::Structure].into_iter().find(|breach| *breach as u8 == code)
+        [Self::Cpu, Self::Memory, Self::Wall, Self::Structure]
+            .into_iter()
+            .find(|breach| *breach as u8 == code)
     }
 }
 
@@ -65,7 +67,8 @@ pub enum CallError {
 impl CallError {
     /// How long the client should wait before it comes back, in seconds, where that can help.
     pub fn retry_after_s(&self) -> Option<u64> {
-        matches!(self, Self::Saturated | Self::WaitedTooLong | Self::ShuttingDown | Self::NotMade(_)).then_some(1)
+        matches!(self, Self::Saturated | Self::WaitedTooLong | Self::ShuttingDown | Self::NotMade(_))
+            .then_some(1)
     }
 }
 

@@ -100,10 +100,11 @@ impl CellPre {
         self.reuse
     }
 
-    /// Messages that one cell takes at once. Only 0.3 genes can take more than one.
+    /// Messages that one cell takes at once, never more than it takes in all. Only 0.3 genes can
+    /// take more than one.
     pub(crate) fn slots(&self) -> u32 {
         match self.door {
-            DoorPre::Http03(_) => self.context.gene.concurrency.max(1),
+            DoorPre::Http03(_) => self.context.gene.concurrency.min(self.reuse).max(1),
             DoorPre::Http02(_) | DoorPre::Task02(_) | DoorPre::Task03(_) => 1,
         }
     }
@@ -141,7 +142,14 @@ impl Genome {
         let engines: EngineList = Arc::new([OnceLock::new(), OnceLock::new()]);
         let plain = side(Kind::Plain, config.geometry, &engines).map_err(|error| format!("{error:#}"))?;
         let ticker = Ticker::start(engines.clone()).map_err(|error| error.to_string())?;
-        let host = CellHost::new(config.clock, ticker, config.memory_max, config.cells_max, config.lanes, config.alarm);
+        let host = CellHost::new(
+            config.clock,
+            ticker,
+            config.memory_max,
+            config.cells_max,
+            config.lanes,
+            config.alarm,
+        );
         Ok(Arc::new(Self {
             plain,
             concurrent: OnceLock::new(),
@@ -168,7 +176,8 @@ impl Genome {
         folders: Vec<Folder>,
     ) -> Result<Arc<CellPre>, PrepareError> {
         let inspection = check(gene, wasm)?;
-        let side = self.side(inspection.shape.engine()).map_err(|error| PrepareError::host(&gene.name, error))?;
+        let side =
+            self.side(inspection.shape.engine()).map_err(|error| PrepareError::host(&gene.name, error))?;
         let (component, was_cached) = self.component(side, gene, wasm, inspection.shape.engine())?;
         let instance = side.linker.instantiate_pre(&component).map_err(|error| PrepareError::Unfit {
             gene: gene.name.to_string(),
@@ -223,10 +232,17 @@ impl Genome {
         }
     }
 
-    fn component(&self, side: &Side, gene: &Gene, wasm: &[u8], kind: Kind) -> Result<(Component, bool), PrepareError> {
+    fn component(
+        &self,
+        side: &Side,
+        gene: &Gene,
+        wasm: &[u8],
+        kind: Kind,
+    ) -> Result<(Component, bool), PrepareError> {
         let digest = &gene.component.sha256;
         if let Some(code) = self.cache.load(&side.fingerprint, digest) {
-            let component = load::component(&side.engine, &code).map_err(|error| PrepareError::host(&gene.name, error))?;
+            let component = load::component(&side.engine, &code)
+                .map_err(|error| PrepareError::host(&gene.name, error))?;
             return Ok((component, true));
         }
         let code = compile::in_child(&self.compiler, kind, wasm).map_err(|error| match error {
@@ -237,7 +253,8 @@ impl Genome {
         if let Err(error) = self.cache.store(&side.fingerprint, digest, &code) {
             tracing::warn!("the code of gene {} cannot be kept: {error}", gene.name);
         }
-        let component = load::component(&side.engine, &code).map_err(|error| PrepareError::host(&gene.name, error))?;
+        let component =
+            load::component(&side.engine, &code).map_err(|error| PrepareError::host(&gene.name, error))?;
         Ok((component, false))
     }
 }
@@ -253,9 +270,10 @@ fn side(kind: Kind, geometry: Geometry, engines: &EngineList) -> wasmtime::Resul
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
         wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
     }
+    let [plain, concurrent] = &**engines;
     let place = match kind {
-        Kind::Plain => &engines[0],
-        Kind::Concurrent => &engines[1],
+        Kind::Plain => plain,
+        Kind::Concurrent => concurrent,
     };
     let _ = place.set(engine.weak());
     let fingerprint = engines::fingerprint(kind, &engine);
@@ -272,7 +290,10 @@ fn check(gene: &Gene, wasm: &[u8]) -> Result<Inspection, PrepareError> {
     if let Some(ask) = inspection.asks(&gene.grants).into_iter().find(|ask| ask.answer == Answer::Unknown) {
         return Err(PrepareError::Import {
             gene: gene.name.to_string(),
-            remedy: format!("build gene `{}` without it: no grant in dna.toml provides {}", gene.name, ask.import),
+            remedy: format!(
+                "build gene `{}` without it: no grant in dna.toml provides {}",
+                gene.name, ask.import
+            ),
             import: ask.import,
             reason: "nothing here provides".into(),
         });
@@ -284,7 +305,9 @@ fn door(shape: Shape, instance: InstancePre<CellState>) -> wasmtime::Result<Door
     Ok(match shape {
         Shape::Http02 => DoorPre::Http02(ProxyPre::new(instance)?),
         Shape::Http03 => DoorPre::Http03(ServicePre::new(instance)?),
-        Shape::Task02 | Shape::Command01 => DoorPre::Task02(wasmtime_wasi::p2::bindings::CommandPre::new(instance)?),
+        Shape::Task02 | Shape::Command01 => {
+            DoorPre::Task02(wasmtime_wasi::p2::bindings::CommandPre::new(instance)?)
+        }
         Shape::Task03 => DoorPre::Task03(wasmtime_wasi::p3::bindings::CommandPre::new(instance)?),
     })
 }

@@ -126,7 +126,10 @@ pub fn inspect(wasm: &[u8]) -> Result<Inspection, String> {
 impl Inspection {
     /// What each import gets under these grants.
     pub fn asks(&self, grants: &Grants) -> Vec<Ask> {
-        self.imports.iter().map(|import| Ask { import: import.clone(), answer: answer(import, grants) }).collect()
+        self.imports
+            .iter()
+            .map(|import| Ask { import: import.clone(), answer: answer(import, grants) })
+            .collect()
     }
 }
 
@@ -140,9 +143,17 @@ fn answer(import: &str, grants: &Grants) -> Answer {
         "wasi:config/store" => or(Answer::Empty, !grants.config.is_empty()),
         "wasi:sockets/tcp" | "wasi:sockets/udp" | "wasi:sockets/ip-name-lookup" => Answer::Denied,
         "cyte:cell/identity" | "wasi:logging/logging" => Answer::Free,
-        _ if ["wasi:cli/", "wasi:io/", "wasi:clocks/", "wasi:random/", "wasi:filesystem/", "wasi:http/", "wasi:sockets/"]
-            .iter()
-            .any(|package| interface.starts_with(package)) =>
+        _ if [
+            "wasi:cli/",
+            "wasi:io/",
+            "wasi:clocks/",
+            "wasi:random/",
+            "wasi:filesystem/",
+            "wasi:http/",
+            "wasi:sockets/",
+        ]
+        .iter()
+        .any(|package| interface.starts_with(package)) =>
         {
             Answer::Free
         }
@@ -214,7 +225,9 @@ impl Found {
                         self.exports.insert(export.map_err(invalid)?.name.name.to_owned());
                     }
                 }
-                Payload::CustomSection(section) if section.name() == REUSE_SECTION => self.declare(section.data())?,
+                Payload::CustomSection(section) if section.name() == REUSE_SECTION => {
+                    self.declare(section.data())?
+                }
                 _ => {}
             }
             if depth > DEPTH_MAX {
@@ -289,10 +302,13 @@ mod tests {
     fn what_is_not_granted_is_empty_or_denied() {
         let mut grants = Grants::default();
         let says = |grants: &Grants, import: &str| answer(import, grants);
-        for import in ["wasi:cli/environment@0.2.6", "wasi:filesystem/preopens@0.2.0", "wasi:config/store@0.2.0-rc.1"] {
+        for import in
+            ["wasi:cli/environment@0.2.6", "wasi:filesystem/preopens@0.2.0", "wasi:config/store@0.2.0-rc.1"]
+        {
             assert_eq!(says(&grants, import), Answer::Empty, "{import}");
         }
-        for import in ["wasi:http/outgoing-handler@0.2.3", "wasi:http/client@0.3.0", "wasi:sockets/tcp@0.2.0"] {
+        for import in ["wasi:http/outgoing-handler@0.2.3", "wasi:http/client@0.3.0", "wasi:sockets/tcp@0.2.0"]
+        {
             assert_eq!(says(&grants, import), Answer::Denied, "{import}");
         }
         assert_eq!(says(&grants, "wasi:clocks/monotonic-clock@0.2.0"), Answer::Free);

@@ -46,7 +46,8 @@ impl Genome {
         let host = self.host();
         let birth = Birth { id: CellId(1), mother: None, generation: 0, niche: Niche(1) };
         let vitals = Arc::new(Vitals::new(host.clock, birth));
-        let budget = task.cpu.map_or(Nanos(u64::MAX), |cpu| Nanos(u64::try_from(cpu.as_nanos()).unwrap_or(u64::MAX)));
+        let budget =
+            task.cpu.map_or(Nanos(u64::MAX), |cpu| Nanos(u64::try_from(cpu.as_nanos()).unwrap_or(u64::MAX)));
         vitals.begin(0, budget);
         let mut stdio = WasiCtx::builder();
         stdio.inherit_stdio().args(&task.arguments);
@@ -78,7 +79,10 @@ fn clone_door(door: &DoorPre) -> DoorPre {
     }
 }
 
-async fn run(door: DoorPre, mut store: wasmtime::Store<crate::state::CellState>) -> wasmtime::Result<Result<(), ()>> {
+async fn run(
+    door: DoorPre,
+    mut store: wasmtime::Store<crate::state::CellState>,
+) -> wasmtime::Result<Result<(), ()>> {
     match door {
         DoorPre::Task02(pre) => {
             let command = pre.instantiate_async(&mut store).await?;
@@ -107,4 +111,3 @@ fn end(result: wasmtime::Result<Result<(), ()>>, vitals: &Vitals) -> TaskEnd {
         }
     }
 }
-

@@ -46,8 +46,7 @@ impl Ticker {
             thread: OnceLock::new(),
         });
         let weak = Arc::downgrade(&ticker);
-        let handle =
-            thread::Builder::new().name("cyte-pulse".into()).spawn(move || run(&weak, &engines))?;
+        let handle = thread::Builder::new().name("cyte-pulse".into()).spawn(move || run(&weak, &engines))?;
         let _ = ticker.thread.set(handle.thread().clone());
         Ok(ticker)
     }

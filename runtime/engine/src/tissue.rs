@@ -7,7 +7,7 @@ use std::{
     fmt::Write as _,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -24,7 +24,6 @@ use dashmap::DashMap;
 use http::{Method, Request, Response, header, uri::Scheme};
 use http_body::Body;
 use http_body_util::BodyExt;
-use serde::Serialize;
 use tokio::{sync::oneshot, time::timeout};
 use wasmtime::WasmBacktrace;
 use wasmtime_wasi_http::Error as WasiError;
@@ -40,6 +39,7 @@ use crate::{
     genome::CellPre,
     host::CellHost,
     latency::Latency,
+    snapshot::{CellSnapshot, TissueSnapshot},
     state::CellLimits,
     vitals::Vitals,
 };
@@ -81,7 +81,35 @@ impl From<Tenant> for Vessel {
     }
 }
 
-type Queue = Fast<Tenant, oneshot::Sender<Vessel>>;
+type Queue = Fast<Tenant, oneshot::Sender<Loan>>;
+
+/// A vessel on its way to a request that waits for it. If the request goes away in the same
+/// moment, the vessel goes to the next one.
+struct Loan {
+    vessel: Option<Vessel>,
+    tissue: Arc<Tissue>,
+}
+
+impl Loan {
+    fn new(vessel: Vessel, tissue: &Arc<Tissue>) -> Self {
+        Self { vessel: Some(vessel), tissue: tissue.clone() }
+    }
+
+    fn take(mut self) -> Option<Vessel> {
+        self.vessel.take()
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        match self.vessel.take() {
+            Some(Vessel::Ready(cell)) => self.tissue.lend(Tenant::Cell(cell)),
+            Some(Vessel::Slot(slot)) => self.tissue.lend_again(slot),
+            // Dropping a place passes it on.
+            Some(Vessel::Stem(_)) | None => {}
+        }
+    }
+}
 
 /// All cells of one gene on this host.
 pub struct Tissue {
@@ -93,6 +121,8 @@ pub struct Tissue {
     alive: DashMap<u64, Arc<Vitals>>,
     latency: Latency,
     offered_before: AtomicU64,
+    /// Slots of living shared cells that are used up: neither ready nor at work.
+    spent: AtomicU32,
 }
 
 /// A place of a tissue that a cell holds from its conception to its end.
@@ -128,12 +158,16 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.tissue.host.vacate();
         self.tissue.alive.remove(&self.vitals.birth.id.0);
-        let heir = self.tissue.lock().gone(self.vitals.birth, self.is_retired);
+        let heir = {
+            let mut queue = self.tissue.lock();
+            queue.skip(oneshot::Sender::is_closed);
+            queue.gone(self.vitals.birth, self.is_retired)
+        };
         if let Some((waiter, birth)) = heir
             && let Some(place) = Self::take(&self.tissue, birth)
         {
-            // A waiter that went away drops the place, which passes on to the next.
-            drop(waiter.send(self.tissue.vessel(place)));
+            // A waiter that goes away just now drops the loan, and so passes it on to the next.
+            drop(waiter.send(Loan::new(self.tissue.vessel(place), &self.tissue)));
         }
     }
 }
@@ -153,6 +187,7 @@ impl Tissue {
             alive: DashMap::new(),
             latency: Latency::default(),
             offered_before: AtomicU64::new(0),
+            spent: AtomicU32::new(0),
             pre,
             host,
         })
@@ -173,7 +208,11 @@ impl Tissue {
     /// # Errors
     ///
     /// Says why there is no response; nothing was sent, and at most one cell is gone.
-    pub async fn serve<B>(self: &Arc<Self>, request: Request<B>, facts: CallFacts) -> Result<Response<CellBody>, CallError>
+    pub async fn serve<B>(
+        self: &Arc<Self>,
+        request: Request<B>,
+        facts: CallFacts,
+    ) -> Result<Response<CellBody>, CallError>
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
@@ -202,6 +241,10 @@ impl Tissue {
     fn offer(self: &Arc<Self>) -> Result<Vessel, Result<Ticket, CallError>> {
         let birth = {
             let mut queue = self.lock();
+            if queue.is_full() {
+                // Those whose client went away are in nobody's way.
+                queue.forget(oneshot::Sender::is_closed);
+            }
             match queue.offer() {
                 Offer::Sent(tenant) => return Ok(tenant.into()),
                 Offer::NeedsCell(birth) => birth,
@@ -229,7 +272,7 @@ impl Tissue {
 
     async fn wait(&self, ticket: Ticket) -> Result<Vessel, CallError> {
         match timeout(Duration::from_nanos(ticket.patience.0), ticket.waiting).await {
-            Ok(Ok(vessel)) => Ok(vessel),
+            Ok(Ok(loan)) => loan.take().ok_or(CallError::WaitedTooLong),
             Ok(Err(_)) => Err(CallError::WaitedTooLong),
             Err(_) => {
                 let now = self.host.clock.now();
@@ -254,20 +297,30 @@ impl Tissue {
     }
 
     /// A slot of a shared cell is free.
-    pub(crate) fn lend_again(&self, slot: Slot) {
+    pub(crate) fn lend_again(self: &Arc<Self>, slot: Slot) {
         if !slot.is_closed() {
             self.lend(Tenant::Slot(slot));
         }
     }
 
-    /// A shared cell is no more: its slots are not lent again.
-    pub(crate) fn evict(&self, vitals: &Arc<Vitals>) {
+    /// A shared cell takes nothing new: its slots are not lent again. Says how many were ready.
+    pub(crate) fn evict(&self, vitals: &Arc<Vitals>) -> u32 {
         let evicted = self.lock().evict(|tenant| matches!(tenant, Tenant::Slot(slot) if slot.is_of(vitals)));
-        drop(evicted);
+        u32::try_from(evicted.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Slots of a living shared cell are used up.
+    pub(crate) fn spend(&self, slots: u32) {
+        self.spent.fetch_add(slots, Relaxed);
+    }
+
+    /// The cell of these used-up slots is no more.
+    pub(crate) fn unspend(&self, slots: u32) {
+        self.spent.fetch_sub(slots, Relaxed);
     }
 
     /// A cell finished its message, or was made ahead of need: next use, or the end of its life.
-    pub(crate) fn give_back(&self, mut cell: Box<Cell>) {
+    pub(crate) fn give_back(self: &Arc<Self>, mut cell: Box<Cell>) {
         if cell.uses_left == 0 || self.is_senescent(&cell.vitals) {
             cell.place.is_retired = true;
             return;
@@ -276,15 +329,16 @@ impl Tissue {
     }
 
     /// To the longest-waiting request that is still there, else onto the stack.
-    fn lend(&self, tenant: Tenant) {
+    fn lend(self: &Arc<Self>, tenant: Tenant) {
         let mut next = Some(tenant);
         while let Some(tenant) = next.take() {
             let given = self.lock().give_back(tenant);
             if let GivenBack::Passed(waiter, tenant) = given {
-                next = match waiter.send(tenant.into()) {
-                    Ok(()) | Err(Vessel::Stem(_)) => None,
-                    Err(Vessel::Ready(cell)) => Some(Tenant::Cell(cell)),
-                    Err(Vessel::Slot(slot)) => Some(Tenant::Slot(slot)),
+                let refused = waiter.send(Loan::new(tenant.into(), self)).err();
+                next = match refused.and_then(Loan::take) {
+                    Some(Vessel::Ready(cell)) => Some(Tenant::Cell(cell)),
+                    Some(Vessel::Slot(slot)) => Some(Tenant::Slot(slot)),
+                    Some(Vessel::Stem(_)) | None => None,
                 };
             }
         }
@@ -312,7 +366,9 @@ impl Tissue {
             let Some(birth) = self.lock().conceive() else { return };
             let Some(place) = Place::take(self, birth) else { return };
             if self.is_shared() {
-                crowd::settle(self, place, self.pre.slots()).into_iter().for_each(|slot| self.lend_again(slot));
+                crowd::settle(self, place, self.pre.slots())
+                    .into_iter()
+                    .for_each(|slot| self.lend_again(slot));
                 continue;
             }
             let vitals = place.vitals().clone();
@@ -325,7 +381,7 @@ impl Tissue {
     /// Retires up to `count` of the coldest ready cells.
     pub fn retire(&self, count: u32) {
         let mut queue = self.lock();
-        if self.is_shared() && queue.busy() > 0 {
+        if self.is_shared() && queue.busy() > self.spent.load(Relaxed) {
             // A shared cell ends when all its slots are gone; half of them would only cripple it.
             return;
         }
@@ -359,12 +415,14 @@ impl Tissue {
 
     /// What people see of this tissue.
     pub fn snapshot(&self) -> TissueSnapshot {
-        let queue = self.lock();
+        let mut queue = self.lock();
+        queue.forget(oneshot::Sender::is_closed);
         let (ready, busy, waiting) = (queue.ready().len(), queue.busy(), queue.waiting());
         let (counts, born, bounds) = (queue.counts(), queue.born(), queue.bounds());
         drop(queue);
         let now = self.host.clock.now();
-        let mut cells: Vec<CellSnapshot> = self.alive.iter().map(|entry| CellSnapshot::of(self, entry.value(), now)).collect();
+        let mut cells: Vec<CellSnapshot> =
+            self.alive.iter().map(|entry| CellSnapshot::of(self, entry.value(), now)).collect();
         cells.sort_by_key(|cell| cell.id);
         TissueSnapshot {
             gene: self.gene().name.to_string(),
@@ -457,7 +515,7 @@ impl Tissue {
 
 /// A request's place in the queue.
 struct Ticket {
-    waiting: oneshot::Receiver<Vessel>,
+    waiting: oneshot::Receiver<Loan>,
     patience: Nanos,
 }
 
@@ -482,82 +540,4 @@ fn last_words(breach: Option<Breach>, error: &wasmtime::Error) -> String {
         let _ = write!(text, "\n{backtrace}");
     }
     text
-}
-
-/// One tissue as people see it.
-#[derive(Clone, Debug, Serialize)]
-pub struct TissueSnapshot {
-    /// The gene's name.
-    pub gene: String,
-    /// Its role.
-    pub role: &'static str,
-    /// Uses of one cell.
-    pub reuse: u32,
-    /// Cells ready.
-    pub ready: u32,
-    /// Cells that work or are being made.
-    pub busy: u32,
-    /// Requests waiting.
-    pub waiting: u32,
-    /// Cells born so far.
-    pub born: u64,
-    /// The bounds in force.
-    pub bounds: Bounds,
-    /// What was counted.
-    pub counts: Counts,
-    /// Median time from request to the end of the call, microseconds; none yet: 0.
-    pub p50_us: u64,
-    /// 99th percentile of the same.
-    pub p99_us: u64,
-    /// The cells alive, by number.
-    pub cells: Vec<CellSnapshot>,
-}
-
-/// One cell as people see it.
-#[derive(Clone, Debug, Serialize)]
-pub struct CellSnapshot {
-    /// Its number within the gene.
-    pub id: u64,
-    /// Its gene.
-    pub gene: String,
-    /// Its gene's role.
-    pub role: &'static str,
-    /// `ready` or `serving`.
-    pub state: &'static str,
-    /// Its mother's number.
-    pub mother: Option<u64>,
-    /// Predecessors in its niche.
-    pub generation: u64,
-    /// Its niche.
-    pub niche: u64,
-    /// Milliseconds since its birth.
-    pub age_ms: u64,
-    /// Messages it took.
-    pub uses: u64,
-    /// Messages it may still take.
-    pub uses_left: u64,
-    /// Wasm memory it holds, bytes.
-    pub memory_bytes: u64,
-    /// CPU it used, microseconds.
-    pub cpu_us: u64,
-}
-
-impl CellSnapshot {
-    fn of(tissue: &Tissue, vitals: &Vitals, now: Nanos) -> Self {
-        let birth = vitals.birth;
-        Self {
-            id: birth.id.0,
-            gene: tissue.gene().name.to_string(),
-            role: tissue.gene().role.as_str(),
-            state: if vitals.is_busy() { "serving" } else { "ready" },
-            mother: birth.mother.map(|mother| mother.0),
-            generation: birth.generation,
-            niche: birth.niche.0,
-            age_ms: now.since(vitals.born).as_millis(),
-            uses: vitals.uses(),
-            uses_left: u64::from(tissue.pre.reuse).saturating_sub(vitals.uses()),
-            memory_bytes: vitals.memory(),
-            cpu_us: vitals.cpu_total().0 / 1_000,
-        }
-    }
 }

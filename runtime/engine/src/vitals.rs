@@ -5,7 +5,9 @@
 //! no ordering among themselves; `failed` alone is published before the body's channel closes.
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release},
+    sync::atomic::{
+        AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
+    },
     time::Instant,
 };
 
@@ -108,6 +110,11 @@ impl Vitals {
     pub(crate) fn end(&self) {
         self.is_busy.store(false, Relaxed);
         self.cpu_total.store(self.cpu_total.load(Relaxed) + self.used.load(Relaxed), Relaxed);
+    }
+
+    /// Whether a shared cell has messages inside.
+    pub(crate) fn set_busy(&self, is_busy: bool) {
+        self.is_busy.store(is_busy, Relaxed);
     }
 
     /// The guest is about to be polled.

@@ -162,6 +162,12 @@ pub(crate) enum Cut {
     Upload,
 }
 
+impl Cut {
+    fn from_cell(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Cut::Cell(error.into())
+    }
+}
+
 pin_project! {
     /// A response body on its way to the client.
     pub(crate) struct Outgoing {
@@ -209,7 +215,7 @@ impl Body for Outgoing {
         note(if polled.is_ready() { Seen::Moves } else { Seen::WaitsForCell });
         let outcome = match std::task::ready!(polled) {
             Some(Ok(frame)) => meter(me.left, me.ticket, frame).map(Some),
-            Some(Err(error)) => Err(Cut::Cell(error.into())),
+            Some(Err(error)) => Err(Cut::from_cell(error)),
             None if me.left.is_some_and(|left| left > 0) => Err(Cut::TooShort),
             None => Ok(None),
         };

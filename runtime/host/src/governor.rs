@@ -24,6 +24,8 @@ use census::Census;
 
 /// How soon the tissues are looked at after a cell died: many that die together cost one look.
 const AFTER_A_DEATH: Nanos = Nanos::from_millis(1);
+/// How soon an otherwise idle organism is looked at after something was done about it.
+const AFTER_A_DEED: Nanos = Nanos::from_millis(1_000);
 /// How many events may wait; more are dropped and counted by the sender.
 const INBOX: usize = 1_024;
 
@@ -78,12 +80,15 @@ impl Ear {
         self.0.try_send(event).is_ok()
     }
 
-    /// An alarm that makes the governor look at the tissues.
+    /// An alarm that makes the governor look at the tissues, as long as somebody else can tell it
+    /// something too.
     pub fn alarm(&self) -> Arc<Alarm> {
-        let ear = self.clone();
+        let ear = self.0.downgrade();
         Alarm::new(move || {
-            // A full inbox wakes the governor as well.
-            ear.tell(Event::Tick);
+            if let Some(ear) = ear.upgrade() {
+                // A full inbox wakes the governor as well.
+                let _ = ear.try_send(Event::Tick);
+            }
         })
     }
 }
@@ -211,8 +216,8 @@ impl Governor {
             self.perform(response, &samples);
         }
         self.due = self.organism.next_deadline(now);
-        self.take_census(now, self.due.is_none());
         self.doze(now, did_nothing);
+        self.take_census(now, self.due.is_none());
     }
 
     /// Where nothing is left to do: sets the alarm, looks once more for what came before it was
@@ -228,7 +233,7 @@ impl Governor {
             _ => {}
         }
         if !is_idle && self.due.is_none() {
-            self.due = Some(now);
+            self.due = Some(now + AFTER_A_DEED);
         }
         self.is_dozing = is_idle;
     }

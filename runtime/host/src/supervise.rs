@@ -303,11 +303,12 @@ impl Threads {
         self.cytoplasm.handle()
     }
 
-    /// Ends what holds the state folder. The threads of guests are left to the end of the process:
-    /// whatever still computes there would only be waited for, and has nobody to answer any more.
+    /// Ends what holds the state folder first, then the guests. One that still computes is waited
+    /// for a moment and then left to the end of the process: nobody waits for its answer any more.
     fn stop(self) {
-        self.membrane.shutdown_timeout(LAST_MOMENTS);
-        std::mem::forget((self.cytoplasm, self.slow));
+        for threads in [self.membrane, self.cytoplasm, self.slow] {
+            threads.shutdown_timeout(LAST_MOMENTS);
+        }
     }
 }
 
@@ -338,7 +339,11 @@ fn genome(
 }
 
 /// Sends what genes may send; fills in secrets from this host's own.
-fn client(secrets: &Arc<Secrets>, extra_roots: Vec<u8>, on: &Handle) -> Result<Arc<outbound::Client>, CliError> {
+fn client(
+    secrets: &Arc<Secrets>,
+    extra_roots: Vec<u8>,
+    on: &Handle,
+) -> Result<Arc<outbound::Client>, CliError> {
     let secrets = secrets.clone();
     let config = OutboundConfig { extra_roots, ..OutboundConfig::default() };
     let client = outbound::Client::new(config, Arc::new(move |_gene, name| secrets.get(name)), on.clone());

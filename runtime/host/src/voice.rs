@@ -164,7 +164,11 @@ fn is_ours(target: &str) -> bool {
 
 fn spawn_writer() -> Option<SyncSender<Line>> {
     let (sender, receiver) = sync_channel(QUEUE);
-    std::thread::Builder::new().name("voice".into()).spawn(move || write_lines(&receiver)).ok().map(|_| sender)
+    std::thread::Builder::new()
+        .name("voice".into())
+        .spawn(move || write_lines(&receiver))
+        .ok()
+        .map(|_| sender)
 }
 
 fn write_lines(lines: &Receiver<Line>) {

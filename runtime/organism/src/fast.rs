@@ -202,6 +202,13 @@ impl<C, W> Tissue<C, W> {
         self.waiting.drain(..end).map(|waiting| waiting.waker)
     }
 
+    /// Drops the requests at the front of the queue that nobody is behind any more.
+    pub fn skip(&mut self, is_gone: impl Fn(&W) -> bool) {
+        while self.waiting.front().is_some_and(|waiting| is_gone(&waiting.waker)) {
+            self.waiting.pop_front();
+        }
+    }
+
     /// Removes waiting requests that nobody is behind any more (their client went away).
     pub fn forget(&mut self, mut is_gone: impl FnMut(&W) -> bool) {
         self.waiting.retain(|waiting| !is_gone(&waiting.waker));
@@ -230,7 +237,9 @@ impl<C, W> Tissue<C, W> {
 
     /// Slots that work or whose cell is being made.
     pub fn busy(&self) -> u32 {
-        self.cells.saturating_mul(self.bounds.slots).saturating_sub(u32::try_from(self.ready.len()).unwrap_or(u32::MAX))
+        self.cells
+            .saturating_mul(self.bounds.slots)
+            .saturating_sub(u32::try_from(self.ready.len()).unwrap_or(u32::MAX))
     }
 
     /// Requests that wait now.
@@ -329,7 +338,7 @@ mod tests {
                     2 => if let Some(cell) = busy.pop()
                         && let GivenBack::Passed(_, cell) = tissue.give_back(cell) { busy.push(cell) },
                     3 => if let Some(cell) = busy.pop()
-                        && let Some((_, birth)) = tissue.gone(cell, now.0 % 2 == 0) { born = Some(birth) },
+                        && let Some((_, birth)) = tissue.gone(cell, now.0.is_multiple_of(2)) { born = Some(birth) },
                     _ => { tissue.expire(now).count(); }
                 }
                 if let Some(birth) = born {

@@ -44,7 +44,9 @@ impl Lineage {
         self.born += 1;
         let id = CellId(self.born);
         match self.vacant.pop() {
-            Some(gone) => Birth { id, mother: gone.mother, generation: gone.generation + 1, niche: gone.niche },
+            Some(gone) => {
+                Birth { id, mother: gone.mother, generation: gone.generation + 1, niche: gone.niche }
+            }
             None => Birth { id, mother: divider, generation: 0, niche: Niche(self.born) },
         }
     }

@@ -96,8 +96,20 @@ mod tests {
         let run = || {
             let (mut organism, mut responses) = (Organism::default(), Vec::new());
             for at in 0..200u32 {
-                let sample = Sample { ready: at % 5, busy: at % 7, busy_peak: at % 11, min: 1, max: 16, one_use: at % 2 == 0, active: true };
-                organism.handle(Nanos::from_millis(u64::from(at) * 130), Stimulus::Tissue(gene(), sample), &mut responses);
+                let sample = Sample {
+                    ready: at % 5,
+                    busy: at % 7,
+                    busy_peak: at % 11,
+                    min: 1,
+                    max: 16,
+                    one_use: at % 2 == 0,
+                    active: true,
+                };
+                organism.handle(
+                    Nanos::from_millis(u64::from(at) * 130),
+                    Stimulus::Tissue(gene(), sample),
+                    &mut responses,
+                );
             }
             responses
         };

@@ -89,7 +89,10 @@ impl Head {
     }
 
     /// Runs `work` on one state of the file.
-    fn reading<R>(&self, work: impl FnOnce(ReadTransaction) -> Result<R, StoreError>) -> Result<R, StoreError> {
+    fn reading<R>(
+        &self,
+        work: impl FnOnce(ReadTransaction) -> Result<R, StoreError>,
+    ) -> Result<R, StoreError> {
         let mut file = self.lock();
         if let File::Closed = *file {
             *file = open_to_read(&self.path)?;

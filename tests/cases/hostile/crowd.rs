@@ -22,7 +22,9 @@ fn one_cell_serves_several_calls_at_once() {
     assert_eq!(host.gene("p3-concurrency")["born"], 1);
     // A fifth waits for one of the four.
     let mut all: Vec<_> = (0..4).map(|_| host.begin("p3-concurrency", "/?ms=50")).collect();
-    until("all are in", || (host.json(["inspect", "p3-concurrency"])["tissue"]["counts"]["offered"] == 9).then_some(()));
+    until("all are in", || {
+        (host.json(["inspect", "p3-concurrency"])["tissue"]["counts"]["offered"] == 9).then_some(())
+    });
     assert_eq!(host.get("/?ms=1").status, 200);
     for connection in &mut all {
         assert_eq!(connection.response().unwrap().status, 200);
@@ -76,7 +78,7 @@ fn a_guest_that_spins_takes_its_cell_along() {
 
 #[test]
 fn a_call_that_never_ends_does_not_keep_its_place_for_ever() {
-    let more = "concurrency = 2\nexpress = { max = 1 }\nlimits = { wall = \"300ms\" }";
+    let more = "concurrency = 2\nexpress = { max = 1 }\nlimits = { wall = \"300ms\", wait = \"10s\" }";
     let host = zoo::host(&[("p3-spin", more)]);
     let mut connection = host.connect();
     // Each leaves a call behind that would sit in the cell for a year.
@@ -91,6 +93,28 @@ fn a_call_that_never_ends_does_not_keep_its_place_for_ever() {
         drop(waiting);
     }
     until("the gene answers again", || (host.ask("p3-spin", "/").status == 200).then_some(()));
+}
+
+#[test]
+fn a_cell_that_is_used_up_refuses_nobody() {
+    let host = zoo::host(&[("p3-concurrency", "concurrency = 4\nreuse = 10\nlimits = { wait = \"10s\" }")]);
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| {
+                let mut connection = host.connect();
+                for _ in 0..60 {
+                    let answer = connection.get("/?ms=1");
+                    assert_eq!(answer.status, 200, "{answer:?}");
+                    let text = answer.text();
+                    let uses: u32 = text.split_whitespace().nth(1).unwrap().parse().unwrap();
+                    assert!(uses <= 10, "a cell was used {uses} times");
+                }
+            });
+        }
+    });
+    let counts = host.json(["inspect", "p3-concurrency"])["tissue"]["counts"].clone();
+    assert_eq!(counts["died"], 0, "{counts}");
+    assert!(counts["retired"].as_u64().unwrap() >= 30, "360 calls, ten a cell: {counts}");
 }
 
 #[test]

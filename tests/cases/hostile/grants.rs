@@ -17,9 +17,9 @@ fn with<'a>(lines: &'a [String], kind: &str) -> Vec<&'a str> {
 
 #[test]
 fn without_grants_there_is_nothing() {
-    let host = zoo::start(&project(&zoo::toml(&[("env-probe", "")])));
+    let project = project(&zoo::toml(&[("env-probe", "")]));
     // What the host itself has must not be seen either.
-    let host = host.env("SECRET_OF_THE_HOST", "visible").start();
+    let host = zoo::start(&project).env("SECRET_OF_THE_HOST", "visible").start();
     let found: Vec<String> = host.get("/").text().lines().map(str::to_owned).collect();
     for kind in ["env ", "arg ", "config ", "preopen "] {
         assert_eq!(with(&found, kind), Vec::<&str>::new(), "{kind}");

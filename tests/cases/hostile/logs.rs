@@ -35,7 +35,10 @@ fn a_flood_is_dropped_and_counted() {
     assert!(dropped["log_bytes"].as_u64().unwrap() > 190_000_000, "{dropped}");
     assert!(dropped["log_lines"].as_u64().unwrap() > 190_000, "{dropped}");
     let said: Vec<_> = host.logs("log-flood");
-    assert!(said.iter().any(|line| line["text"].as_str().unwrap().contains("over the log rate")), "the log says so");
+    assert!(
+        said.iter().any(|line| line["text"].as_str().unwrap().contains("over the log rate")),
+        "the log says so"
+    );
     let on_disk: u64 = std::fs::read_dir(host.state().join("logs"))
         .unwrap()
         .map(|entry| entry.unwrap().metadata().unwrap().len())
@@ -44,7 +47,10 @@ fn a_flood_is_dropped_and_counted() {
     // Another gene's words are not lost for it.
     assert_eq!(host.ask("panic", "/error").status, 500);
     until("the other gene is heard", || {
-        host.logs("panic").iter().any(|line| line["text"].as_str().unwrap().contains("only for the log")).then_some(())
+        host.logs("panic")
+            .iter()
+            .any(|line| line["text"].as_str().unwrap().contains("only for the log"))
+            .then_some(())
     });
 }
 
@@ -57,10 +63,15 @@ fn lines_are_cut_and_cleaned() {
         let lines = host.logs("log-flood");
         lines.iter().any(|line| line["text"].as_str().unwrap().contains("not text")).then_some(lines)
     });
-    let find = |text: &str| lines.iter().find(|line| line["text"] == text).unwrap_or_else(|| panic!("{text}: {lines:?}"));
+    let find = |text: &str| {
+        lines.iter().find(|line| line["text"] == text).unwrap_or_else(|| panic!("{text}: {lines:?}"))
+    };
     assert_eq!(find("a line on stdout")["stream"], "stdout");
     assert_eq!(find("a line on stderr")["stream"], "stderr");
-    assert_eq!((&find("a line with a level")["stream"], &find("a line with a level")["level"]), (&"log".into(), &"warn".into()));
+    assert_eq!(
+        (&find("a line with a level")["stream"], &find("a line with a level")["level"]),
+        (&"log".into(), &"warn".into())
+    );
     for line in &lines {
         let text = line["text"].as_str().unwrap();
         assert!(!text.chars().any(|c| c.is_control() && c != '\t'), "{text:?}");

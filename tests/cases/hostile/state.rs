@@ -4,7 +4,8 @@ use super::zoo::{self, ask};
 
 #[test]
 fn a_cell_forgets_after_its_uses() {
-    let host = zoo::host(&[("state as once", "reuse = 1"), ("state as thrice", "reuse = 3"), ("state as many", "")]);
+    let host =
+        zoo::host(&[("state as once", "reuse = 1"), ("state as thrice", "reuse = 3"), ("state as many", "")]);
     let mut connection = host.connect();
     let mut counts = |gene: &str, times: usize| -> Vec<String> {
         (0..times).map(|_| ask(&mut connection, gene, "/").text().trim().to_owned()).collect()
@@ -42,7 +43,8 @@ fn a_cell_that_serves_one_request_has_a_successor_in_its_niche() {
     let host = zoo::host(&[("env-probe", "reuse = 1")]);
     let me = |text: &str| {
         let line = text.lines().next().unwrap().to_owned();
-        let number = |key: &str| line.split(key).nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
+        let number =
+            |key: &str| line.split(key).nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
         (number("env-probe#").parse::<u64>().unwrap(), number("generation ").parse::<u64>().unwrap())
     };
     let first = me(&host.get("/me").text());

@@ -31,7 +31,8 @@ struct Client {
 
 impl Client {
     fn open(host: &Host) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let sender = runtime.block_on(async {
             let stream = TcpStream::connect(host.address()).await.unwrap();
             let (sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
@@ -163,7 +164,8 @@ fn a_stream_that_is_given_up_lets_its_guest_go() {
 
 fn wait_until_busy(state: &std::path::Path, runtime: &std::path::Path) {
     until("five calls are in the gene", || {
-        let ps = crate::support::Cyte::new(["ps", "--state"]).arg(state).env("XDG_RUNTIME_DIR", runtime).json();
+        let ps =
+            crate::support::Cyte::new(["ps", "--state"]).arg(state).env("XDG_RUNTIME_DIR", runtime).json();
         (ps["genes"].as_array().unwrap().iter().any(|gene| gene["busy"] == 5)).then_some(())
     });
 }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use super::plain::{head, patient};
 use super::zoo::{self, Zoo, get, refused};
 use crate::support::http::Why;
-use crate::support::wait::within;
 use crate::support::until;
+use crate::support::wait::within;
 
 /// Calls in these genes could go on for a minute, so what ends sooner ended because of the client.
 const LONG: &str = "limits = { cpu = \"60s\", wall = \"60s\" }\n";
@@ -76,9 +76,7 @@ fn a_client_that_goes_away_while_it_sends_leaves_nothing_behind() {
         }
         assert_eq!(host.ask(name, "/").status, 200, "{name}");
     }
-    until("no connection is left", || {
-        (host.json(["limits"])["front"]["open"] == 0).then_some(())
-    });
+    until("no connection is left", || (host.json(["limits"])["front"]["open"] == 0).then_some(()));
 }
 
 /// Waits until the process uses next to no CPU.
@@ -110,7 +108,9 @@ fn who_keeps_the_host_waiting_is_let_go_at_the_deadline() {
         }
     });
     let front = host.json(["limits"])["front"].clone();
-    for (counter, count) in [("first_request_late", 3), ("head_late", 1), ("body_stalled", 1), ("write_stalled", 1)] {
+    for (counter, count) in
+        [("first_request_late", 3), ("head_late", 1), ("body_stalled", 1), ("write_stalled", 1)]
+    {
         assert_eq!(front[counter], count, "{counter}: {front}");
     }
     until("all connections are closed", || (host.json(["limits"])["front"]["open"] == 0).then_some(()));
@@ -125,7 +125,10 @@ const STALL: Duration = Duration::from_secs(30);
 #[track_caller]
 fn about(taken: Duration, deadline: Duration) {
     let late = deadline + Duration::from_secs(4);
-    assert!(taken > deadline - Duration::from_millis(500) && taken < late, "{taken:?} instead of {deadline:?}");
+    assert!(
+        taken > deadline - Duration::from_millis(500) && taken < late,
+        "{taken:?} instead of {deadline:?}"
+    );
 }
 
 fn silent(host: &Zoo) {

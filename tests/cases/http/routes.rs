@@ -81,18 +81,16 @@ route = ["one.test/a/...", "one.test/b"]
     let get = |name: &str, path: &str| host.connect().request("GET", path, &[("host", name)], b"");
     assert_eq!(get("one.test", "/a/x").text(), "healthy\n");
     assert_eq!(get("one.test", "/b").text(), "healthy\n");
-    for (name, path) in [("one.test", "/"), ("one.test", "/b/"), ("other.test", "/a/x"), ("127.0.0.1", "/a/x")] {
+    for (name, path) in
+        [("one.test", "/"), ("one.test", "/b/"), ("other.test", "/a/x"), ("127.0.0.1", "/a/x")]
+    {
         refused(&get(name, path), 404, "no-route");
     }
 }
 
 #[test]
 fn two_genes_on_one_route_are_refused_by_name() {
-    for (one, two) in [
-        ("/api/...", "/api/..."),
-        ("shop.test/x", "SHOP.test/x"),
-        ("/...", "/..."),
-    ] {
+    for (one, two) in [("/api/...", "/api/..."), ("shop.test/x", "SHOP.test/x"), ("/...", "/...")] {
         let project = project(&format!(
             "[organism]\nname = \"twice\"\nversion = \"0.1.0\"\n\
              [gene.first]\nsource = \"{{spin}}\"\nroute = \"{one}\"\n\

@@ -98,7 +98,11 @@ fn parts_of_a_file() {
     }
     for range in ["bytes=1000000-", "bytes=2000000-2000001", "bytes=-0"] {
         let answer = get(&host, "/large.bin", &[("range", range)]);
-        assert_eq!((answer.status, answer.header("content-range")), (416, Some("bytes */1000000")), "{range}");
+        assert_eq!(
+            (answer.status, answer.header("content-range")),
+            (416, Some("bytes */1000000")),
+            "{range}"
+        );
     }
     for range in ["bytes=a-b", "bytes=5-2", "bytes=0-1,3-4", "lines=1-2"] {
         let answer = get(&host, "/large.bin", &[("range", range)]);

@@ -13,8 +13,7 @@ use crate::support::http::Response;
 use crate::support::{Connection, Host, Temp, paths, project};
 
 /// The key of these hosts. Nothing but tests ever trusts it.
-const KEY: &str =
-    "cyte-host-key-v1 a1a0f1cfc3bb25e8e1ced1968519868757a9cfe2c44784e170684bd5942d8da0\n";
+const KEY: &str = "cyte-host-key-v1 a1a0f1cfc3bb25e8e1ced1968519868757a9cfe2c44784e170684bd5942d8da0\n";
 
 /// A host with what it was made from.
 #[derive(Debug)]

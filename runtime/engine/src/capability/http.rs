@@ -6,7 +6,9 @@ use bytes::Bytes;
 use cyte_dna::{GeneName, OutboundGrant, Scheme, limits};
 use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
 use tokio::sync::Semaphore;
-use wasmtime_wasi_http::{Error as WasiError, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks};
+use wasmtime_wasi_http::{
+    Error as WasiError, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks,
+};
 
 use super::log::{Level, LogLine};
 use crate::state::GeneContext;
@@ -107,7 +109,10 @@ pub trait Outbound: Send + Sync {
     fn withheld(&self, _gene: &GeneName, _why: Withheld) {}
 
     /// Sends one request and resolves with the response's head; its body streams.
-    fn send(&self, request: OutboundRequest) -> BoxFuture<Result<::http::Response<OutboundBody>, OutboundError>>;
+    fn send(
+        &self,
+        request: OutboundRequest,
+    ) -> BoxFuture<Result<::http::Response<OutboundBody>, OutboundError>>;
 }
 
 /// The hooks of one cell: its grants and how many of its requests may be under way.
@@ -128,7 +133,10 @@ impl Hooks {
         self.gene.hands.log.line(LogLine::host(
             &self.gene.gene.name,
             Level::Warn,
-            format!("asked for {authority}, which its DNA does not grant: add it to `outbound` of [gene.{}]", self.gene.gene.name),
+            format!(
+                "asked for {authority}, which its DNA does not grant: add it to `outbound` of [gene.{}]",
+                self.gene.gene.name
+            ),
         ));
     }
 
@@ -176,7 +184,9 @@ impl WasiHttpHooks for Hooks {
         Box::new(async move {
             let permit = permits.acquire_owned().await.map_err(|_| WasiError::ConnectionLimitReached)?;
             let outbound = OutboundRequest {
-                request: request.map(|body| body.map_err(|error| OutboundError::Protocol(format!("{error:?}"))).boxed_unsync()),
+                request: request.map(|body| {
+                    body.map_err(|error| OutboundError::Protocol(format!("{error:?}"))).boxed_unsync()
+                }),
                 gene: gene.gene.name.clone(),
                 grant,
                 secrets: gene.secrets.clone(),

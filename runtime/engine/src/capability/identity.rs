@@ -5,7 +5,6 @@ use wasmtime::component::{HasSelf, Linker};
 use super::log::{Level, Source};
 use crate::state::CellState;
 
-
 mod generated {
     wasmtime::component::bindgen!({
         path: "../../wit",

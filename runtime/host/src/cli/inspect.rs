@@ -123,10 +123,7 @@ fn gene_text(gene: &Value) -> String {
 /// What it asks for, and what it gets.
 fn asks_text(value: &Value) -> String {
     let asks = value.get("asks").and_then(Value::as_array).cloned().unwrap_or_default();
-    let rows: Vec<Vec<String>> = asks
-        .iter()
-        .map(|ask| vec![field(ask, "import"), gets(ask)])
-        .collect();
+    let rows: Vec<Vec<String>> = asks.iter().map(|ask| vec![field(ask, "import"), gets(ask)]).collect();
     if rows.is_empty() {
         "\nasks for nothing\n".to_owned()
     } else {

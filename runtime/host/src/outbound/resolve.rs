@@ -78,8 +78,11 @@ fn only_public(name: &str, found: Vec<IpAddr>) -> Result<Vec<IpAddr>, OutboundEr
     let Some(first) = found.first().copied() else {
         return Err(OutboundError::Dns);
     };
-    let public: Vec<IpAddr> =
-        found.into_iter().filter(|address| reach(*address) == Reach::Public).take(limits::OUTBOUND_ADDRESSES).collect();
+    let public: Vec<IpAddr> = found
+        .into_iter()
+        .filter(|address| reach(*address) == Reach::Public)
+        .take(limits::OUTBOUND_ADDRESSES)
+        .collect();
     if public.is_empty() {
         let reason = format!(
             "{name} leads to {first}, which is not a public address; \

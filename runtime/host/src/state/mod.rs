@@ -196,7 +196,9 @@ fn is_ours_or_empty(path: &Path) -> Result<bool, CliError> {
 fn is_begun(entry: &std::fs::DirEntry) -> bool {
     let name = entry.file_name();
     let is_empty = || match entry.file_type() {
-        Ok(kind) if kind.is_dir() => std::fs::read_dir(entry.path()).is_ok_and(|mut all| all.next().is_none()),
+        Ok(kind) if kind.is_dir() => {
+            std::fs::read_dir(entry.path()).is_ok_and(|mut all| all.next().is_none())
+        }
         _ => false,
     };
     name == lock::NAME
