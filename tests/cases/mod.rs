@@ -12,4 +12,5 @@ mod readmes;
 mod run;
 mod secrets;
 mod task;
+mod tidy;
 mod trust;

@@ -4,11 +4,11 @@
 //! on standard output. A block marked `sh` has what is typed before it. What is changed on the way:
 //! `cargo run ... --` is the binary under test, and the address is one that is free.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::support::command::{BINARY, clean};
 use crate::support::{Host, paths, repository, until};
@@ -84,16 +84,29 @@ fn blocks(text: &str) -> Vec<Block> {
 }
 
 /// What one README has started.
-#[derive(Default)]
 struct Stage {
     host: Option<Host>,
     servers: Vec<Child>,
     /// Free ports, by the one that stands in the text.
     ports: Vec<(String, String)>,
     ran: usize,
+    /// Two READMEs may show the same example; they take turns.
+    _turn: MutexGuard<'static, ()>,
 }
 
 impl Stage {
+    /// For a README that shows this example, which nobody has run before.
+    fn new(example: &str) -> Self {
+        static TURNS: Mutex<BTreeMap<String, &'static Mutex<()>>> = Mutex::new(BTreeMap::new());
+        let mutex: &'static Mutex<()> = {
+            let mut turns = TURNS.lock().unwrap_or_else(PoisonError::into_inner);
+            turns.entry(example.to_owned()).or_insert_with(|| Box::leak(Box::default()))
+        };
+        let turn = mutex.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = std::fs::remove_dir_all(copy().join("examples").join(example).join(".cyte"));
+        Self { host: None, servers: Vec::new(), ports: Vec::new(), ran: 0, _turn: turn }
+    }
+
     /// What is typed before a transcript: it starts hosts and servers, or runs to its end.
     fn prepare(&mut self, line: &str) {
         let line = line.split(" #").next().unwrap_or_default().trim();
@@ -105,7 +118,6 @@ impl Stage {
             called.and_then(|rest| rest.strip_prefix("run ")).filter(|rest| !rest.contains(' '))
         {
             let project = copy().join(path);
-            let _ = std::fs::remove_dir_all(project.join(".cyte/dna"));
             self.host = Some(Host::of(&project).state(project.join(".cyte")).start());
         } else if line.starts_with("python3 -m http.server") {
             self.serve(line);
@@ -208,7 +220,7 @@ fn shell(line: &str) -> Command {
 #[track_caller]
 fn example(name: &str) {
     let text = std::fs::read_to_string(repository().join("examples").join(name).join("README.md")).unwrap();
-    let mut stage = Stage::default();
+    let mut stage = Stage::new(name);
     for block in blocks(&text) {
         match block.kind.as_str() {
             "sh" => block.lines.iter().for_each(|line| stage.prepare(line)),
@@ -222,7 +234,7 @@ fn example(name: &str) {
 #[test]
 fn readme() {
     let text = std::fs::read_to_string(repository().join("README.md")).unwrap();
-    let mut stage = Stage::default();
+    let mut stage = Stage::new("hello");
     for block in blocks(&text) {
         match block.kind.as_str() {
             // The other blocks are a tour: each verb of it has tests of its own.

@@ -153,12 +153,23 @@ fn compile_stdin(arguments: &[String]) -> Result<(), String> {
 fn enclose(cpu_s: u64) -> rustix::io::Result<()> {
     let cap = |resource, value| {
         let hard = getrlimit(resource).maximum.map_or(value, |hard| hard.min(value));
-        setrlimit(resource, Rlimit { current: Some(hard), maximum: Some(hard) })
+        match setrlimit(resource, Rlimit { current: Some(hard), maximum: Some(hard) }) {
+            // Linux always lets a hard limit go down. Emulators that count instructions do not;
+            // there the soft one, which is what the kernel enforces, must do.
+            Err(rustix::io::Errno::PERM) => {
+                setrlimit(resource, Rlimit { current: Some(hard), ..getrlimit(resource) })
+            }
+            result => result,
+        }
     };
     cap(Resource::Cpu, cpu_s)?;
     cap(Resource::As, COMPILE_MEMORY_BYTES + PROGRAM_BYTES)?;
     cap(Resource::Core, 0)?;
     cap(Resource::Fsize, 0)?;
-    // The three pipes are open; with this, nothing else can be: no file, no socket.
-    cap(Resource::Nofile, 3)
+    // The three pipes are open; with this, nothing else can be: no file, no socket. Under valgrind the
+    // hard limit may not be lowered; the soft one refuses just the same.
+    cap(Resource::Nofile, 3).or_else(|_| {
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        setrlimit(Resource::Nofile, Rlimit { current: Some(3), maximum })
+    })
 }

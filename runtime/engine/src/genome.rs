@@ -204,7 +204,7 @@ impl Genome {
 
     /// What is in use on this host.
     pub fn usage(&self) -> Usage {
-        let (cells, cells_max) = self.host.places();
+        let (cells, cells_max) = self.host.places.count();
         Usage {
             cells,
             cells_max,
@@ -286,6 +286,13 @@ fn check(gene: &Gene, wasm: &[u8]) -> Result<Inspection, PrepareError> {
     if inspection.shape.role() != gene.role {
         let world = inspection.shape.world();
         return Err(unfit(format!("its DNA says {}, but it is built for {world}", gene.role)));
+    }
+    if gene.concurrency > 1 && inspection.shape != Shape::Http03 {
+        let world = inspection.shape.world();
+        return Err(unfit(format!(
+            "`concurrency = {}` needs a 0.3 gene, and this is built for {world}",
+            gene.concurrency
+        )));
     }
     if let Some(ask) = inspection.asks(&gene.grants).into_iter().find(|ask| ask.answer == Answer::Unknown) {
         return Err(PrepareError::Import {

@@ -2,13 +2,13 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
+    atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
 };
 
 use serde::Serialize;
 use tokio::runtime::Handle;
 
-use crate::{limiter::MemoryBudget, ticker::Ticker, vitals::Clock};
+use crate::{limiter::MemoryBudget, places::Places, ticker::Ticker, vitals::Clock};
 
 /// The threads that guests run on.
 #[derive(Clone, Debug)]
@@ -140,8 +140,7 @@ pub(crate) struct CellHost {
     pub(crate) slow_lane: Handle,
     pub(crate) counters: Counters,
     pub(crate) alarm: Arc<Alarm>,
-    places: AtomicU32,
-    places_max: AtomicU32,
+    pub(crate) places: Places,
 }
 
 impl CellHost {
@@ -161,30 +160,8 @@ impl CellHost {
             slow_lane: lanes.slow,
             counters: Counters::default(),
             alarm,
-            places: AtomicU32::new(0),
-            places_max: AtomicU32::new(places_max),
+            places: Places::new(places_max),
         }
-    }
-
-    /// A place for one more cell, to be returned with [`Self::vacate`]. Counting here is what keeps
-    /// the process away from the kernel's limit of memory maps, which would end in an abort.
-    pub(crate) fn occupy(&self) -> bool {
-        let before = self.places.fetch_add(1, Relaxed);
-        let fits = before < self.places_max.load(Relaxed);
-        if !fits {
-            self.places.fetch_sub(1, Relaxed);
-            self.counters.no_place.add();
-        }
-        fits
-    }
-
-    pub(crate) fn vacate(&self) {
-        self.places.fetch_sub(1, Relaxed);
-    }
-
-    /// Cells alive on this host and the most there may be.
-    pub(crate) fn places(&self) -> (u32, u32) {
-        (self.places.load(Relaxed), self.places_max.load(Relaxed))
     }
 }
 

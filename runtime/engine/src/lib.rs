@@ -25,6 +25,7 @@ mod inspect;
 mod latency;
 mod limiter;
 mod load;
+mod places;
 mod snapshot;
 mod state;
 mod task;

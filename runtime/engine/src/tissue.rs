@@ -135,13 +135,31 @@ pub(crate) struct Place {
 impl Place {
     /// The place for a birth, if the host has room for one more cell.
     fn take(tissue: &Arc<Tissue>, birth: Birth) -> Option<Self> {
-        if !tissue.host.occupy() {
-            tissue.lock().miscarry(birth);
-            return None;
+        let is_taken = tissue.host.places.occupy();
+        Self::or_none(tissue, birth, is_taken)
+    }
+
+    /// The same for a request, for which a cell of another gene that rests gives way.
+    fn claim(tissue: &Arc<Tissue>, birth: Birth) -> Option<Self> {
+        let places = &tissue.host.places;
+        let is_taken = places.occupy() || places.make_room(tissue);
+        Self::or_none(tissue, birth, is_taken)
+    }
+
+    fn or_none(tissue: &Arc<Tissue>, birth: Birth, is_taken: bool) -> Option<Self> {
+        if is_taken {
+            return Some(Self::taken(tissue, birth));
         }
+        tissue.host.counters.no_place.add();
+        tissue.lock().miscarry(birth);
+        None
+    }
+
+    /// A place that was taken for this birth.
+    fn taken(tissue: &Arc<Tissue>, birth: Birth) -> Self {
         let vitals = Arc::new(Vitals::new(tissue.host.clock, birth));
         tissue.alive.insert(birth.id.0, vitals.clone());
-        Some(Self { tissue: tissue.clone(), vitals, is_retired: false })
+        Self { tissue: tissue.clone(), vitals, is_retired: false }
     }
 
     pub(crate) fn vitals(&self) -> &Arc<Vitals> {
@@ -156,18 +174,21 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.tissue.host.vacate();
-        self.tissue.alive.remove(&self.vitals.birth.id.0);
+        let (tissue, places) = (&self.tissue, &self.tissue.host.places);
+        tissue.alive.remove(&self.vitals.birth.id.0);
         let heir = {
-            let mut queue = self.tissue.lock();
+            let mut queue = tissue.lock();
             queue.skip(oneshot::Sender::is_closed);
-            queue.gone(self.vitals.birth, self.is_retired)
+            queue.leave(self.vitals.birth, self.is_retired);
+            // Otherwise the place goes round among all who wait for one.
+            if places.is_short() { None } else { queue.heir() }
         };
-        if let Some((waiter, birth)) = heir
-            && let Some(place) = Self::take(&self.tissue, birth)
-        {
-            // A waiter that goes away just now drops the loan, and so passes it on to the next.
-            drop(waiter.send(Loan::new(self.tissue.vessel(place), &self.tissue)));
+        match heir {
+            Some(heir) => tissue.pass_to(heir),
+            None => {
+                places.vacate();
+                places.pass_on();
+            }
         }
     }
 }
@@ -177,12 +198,12 @@ impl Tissue {
     pub(crate) fn new(pre: Arc<CellPre>, host: Arc<CellHost>) -> Arc<Self> {
         let gene = &pre.context.gene;
         let bounds = Bounds {
-            cells_max: gene.express.max.unwrap_or(u32::MAX).min(host.places().1),
+            cells_max: gene.express.max.unwrap_or(u32::MAX).min(host.places.count().1),
             slots: pre.slots(),
             waiters_max: u32::try_from(limits::WAITERS_PER_GENE).unwrap_or(u32::MAX),
             wait: pre.context.limits.wait,
         };
-        Arc::new(Self {
+        let tissue = Arc::new(Self {
             queue: Mutex::new(Fast::new(bounds)),
             alive: DashMap::new(),
             latency: Latency::default(),
@@ -190,7 +211,9 @@ impl Tissue {
             spent: AtomicU32::new(0),
             pre,
             host,
-        })
+        });
+        tissue.host.places.join(&tissue);
+        tissue
     }
 
     /// The gene whose cells these are.
@@ -252,16 +275,60 @@ impl Tissue {
                 Offer::Saturated => return Err(Err(CallError::Saturated)),
             }
         };
-        match Place::take(self, birth) {
+        match Place::claim(self, birth) {
             Some(place) => Ok(self.vessel(place)),
-            None => {
-                let mut queue = self.lock();
-                if queue.is_full() {
-                    return Err(Err(CallError::Saturated));
-                }
-                Err(Ok(Self::enqueue(&mut queue, self.host.clock.now())))
-            }
+            None => Err(self.wait_for_place()),
         }
+    }
+
+    /// Room among the cells of this gene, but none on the host.
+    fn wait_for_place(&self) -> Result<Ticket, CallError> {
+        let mut queue = self.lock();
+        if queue.is_full() {
+            return Err(CallError::Saturated);
+        }
+        let ticket = Self::enqueue(&mut queue, self.host.clock.now());
+        drop(queue);
+        self.host.places.is_wanted();
+        Ok(ticket)
+    }
+
+    /// A place that is taken goes, as a new birth, to a waiting request.
+    fn pass_to(self: &Arc<Self>, (waiter, birth): (oneshot::Sender<Loan>, Birth)) {
+        let place = Place::taken(self, birth);
+        // A waiter that goes away just now drops the loan, and so passes it on to the next.
+        drop(waiter.send(Loan::new(self.vessel(place), self)));
+    }
+
+    /// Takes over a place of the host, which is taken already, for the longest-waiting request;
+    /// whether there was one.
+    pub(crate) fn welcome(self: &Arc<Self>) -> bool {
+        let heir = {
+            let mut queue = self.lock();
+            queue.skip(oneshot::Sender::is_closed);
+            queue.heir()
+        };
+        heir.map(|heir| self.pass_to(heir)).is_some()
+    }
+
+    /// Whether somebody waits here for a place of the host.
+    pub(crate) fn wants_place(&self) -> bool {
+        let mut queue = self.lock();
+        queue.skip(oneshot::Sender::is_closed);
+        queue.wants_place()
+    }
+
+    /// Cells that rest and that the DNA does not ask for.
+    pub(crate) fn resting(&self) -> u32 {
+        let queue = self.lock();
+        let busy = queue.busy().div_ceil(self.pre.slots());
+        let asked = self.gene().express.min.saturating_sub(busy);
+        queue.alive().saturating_sub(busy).saturating_sub(asked)
+    }
+
+    /// Gives up the coldest cell that rests, if there is one.
+    pub(crate) fn give_way(&self) -> bool {
+        self.resting() > 0 && self.retire(1) > 0
     }
 
     fn enqueue(queue: &mut Queue, now: Nanos) -> Ticket {
@@ -333,14 +400,15 @@ impl Tissue {
         let mut next = Some(tenant);
         while let Some(tenant) = next.take() {
             let given = self.lock().give_back(tenant);
-            if let GivenBack::Passed(waiter, tenant) = given {
-                let refused = waiter.send(Loan::new(tenant.into(), self)).err();
-                next = match refused.and_then(Loan::take) {
-                    Some(Vessel::Ready(cell)) => Some(Tenant::Cell(cell)),
-                    Some(Vessel::Slot(slot)) => Some(Tenant::Slot(slot)),
-                    Some(Vessel::Stem(_)) | None => None,
-                };
-            }
+            let GivenBack::Passed(waiter, tenant) = given else {
+                return self.host.places.relieve(self);
+            };
+            let refused = waiter.send(Loan::new(tenant.into(), self)).err();
+            next = match refused.and_then(Loan::take) {
+                Some(Vessel::Ready(cell)) => Some(Tenant::Cell(cell)),
+                Some(Vessel::Slot(slot)) => Some(Tenant::Slot(slot)),
+                Some(Vessel::Stem(_)) | None => None,
+            };
         }
     }
 
@@ -378,20 +446,22 @@ impl Tissue {
         }
     }
 
-    /// Retires up to `count` of the coldest ready cells.
-    pub fn retire(&self, count: u32) {
+    /// Retires up to `count` of the coldest ready cells; says how many slots they had.
+    pub fn retire(&self, count: u32) -> usize {
         let mut queue = self.lock();
         if self.is_shared() && queue.busy() > self.spent.load(Relaxed) {
             // A shared cell ends when all its slots are gone; half of them would only cripple it.
-            return;
+            return 0;
         }
         let surplus = queue.surplus(if self.is_shared() { usize::MAX } else { count as usize });
         drop(queue);
+        let slots = surplus.len();
         for tenant in surplus {
             if let Tenant::Cell(mut cell) = tenant {
                 cell.place.is_retired = true;
             }
         }
+        slots
     }
 
     /// What the governor looks at, and starts a new window for the peak.

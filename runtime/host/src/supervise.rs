@@ -284,8 +284,10 @@ impl Threads {
         };
         let membrane = build(Builder::new_multi_thread().worker_threads(1).thread_name("membrane"))?;
         let cytoplasm = build(Builder::new_multi_thread().worker_threads(cores).thread_name("cytoplasm"))?;
+        // Together with `cytoplasm` as many threads as guests may be polled at once.
+        let beside = cores * (cyte_dna::limits::POLLED_CALLS_PER_CORE - 1);
         let slow = build(
-            Builder::new_multi_thread().worker_threads(cores).thread_name("slow-lane").on_thread_start(
+            Builder::new_multi_thread().worker_threads(beside).thread_name("slow-lane").on_thread_start(
                 || {
                     // On Linux this is one thread's own; without it the lane is only less fair.
                     let _ = rustix::process::nice(SLOW_NICENESS);

@@ -159,6 +159,12 @@ impl<C, W> Tissue<C, W> {
     /// A cell is gone. If somebody waits, its place goes to the longest-waiting request as a new
     /// birth, which the caller must pass on.
     pub fn gone(&mut self, birth: Birth, retired: bool) -> Option<(W, Birth)> {
+        self.leave(birth, retired);
+        self.heir()
+    }
+
+    /// A cell is gone, and its place is for the host to give away.
+    pub fn leave(&mut self, birth: Birth, retired: bool) {
         if retired {
             self.counts.retired += 1;
             self.lineage.vacate(birth);
@@ -169,7 +175,6 @@ impl<C, W> Tissue<C, W> {
         if self.youngest == Some(birth.id) {
             self.youngest = None;
         }
-        self.heir()
     }
 
     /// A birth that found no place on the host: as if it had never been conceived.
@@ -240,6 +245,11 @@ impl<C, W> Tissue<C, W> {
         self.cells
             .saturating_mul(self.bounds.slots)
             .saturating_sub(u32::try_from(self.ready.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Whether somebody waits although there may be one more cell: the host has no place for it.
+    pub fn wants_place(&self) -> bool {
+        !self.waiting.is_empty() && self.cells < self.bounds.cells_max
     }
 
     /// Requests that wait now.

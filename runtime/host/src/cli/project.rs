@@ -41,13 +41,21 @@ pub(super) fn open(path: &Path) -> Result<Project, CliError> {
 /// # Errors
 /// [`Code::Build`], [`Code::Toolchain`], or [`Code::Component`] for what cannot live here.
 pub(super) fn make(project: Project, mode: Mode, context: &Context) -> Result<Made, CliError> {
-    let env = Env::from_process(context.colour()).map_err(|error| workshop_error(&error))?;
     let started = Instant::now();
-    let built = project.build(&env, mode, notes(context).as_ref()).map_err(|error| workshop_error(&error))?;
+    let built = build(&project, mode, context)?;
     // Genes of one workspace share a build, so a time for each would be made up.
     let took = started.elapsed();
     let genes = built.into_iter().map(|built| look(&project, built, took)).collect::<Result<_, _>>()?;
     Ok(Made { project, genes })
+}
+
+/// Builds every gene of `project`, without looking at what came out.
+///
+/// # Errors
+/// [`Code::Build`] and [`Code::Toolchain`].
+pub(super) fn build(project: &Project, mode: Mode, context: &Context) -> Result<Vec<Built>, CliError> {
+    let env = Env::from_process(context.colour()).map_err(|error| workshop_error(&error))?;
+    project.build(&env, mode, notes(context).as_ref()).map_err(|error| workshop_error(&error))
 }
 
 /// The workshop's progress: on standard error, or nowhere with `--quiet`.
