@@ -155,7 +155,7 @@ fn nothing_is_overwritten_and_names_are_checked() {
     assert!(temp.join("empty/dna.toml").is_file());
     for bad in ["../Up", "with space", "x/../..", "fn", "cyte", ""] {
         let ran = new(&[bad]);
-        assert!([1, 2].contains(&ran.code()) && ran.stderr.contains("error["), "{bad}: {}", ran.stderr);
+        assert!([1, 2].contains(&ran.code()) && ran.stderr.contains("error"), "{bad}: {}", ran.stderr);
     }
     new(&["other", "--template", "none"]).refused(2, "E001");
     new(&[]).expect(2);
@@ -177,10 +177,11 @@ fn a_gene_that_does_not_build_is_shown_by_its_compiler() {
     let source = broken.join("genes/front/src/lib.rs");
     let text = std::fs::read_to_string(&source).unwrap();
     std::fs::write(&source, format!("{text}\nfn broken() -> u32 {{ \"seven\" }}\n")).unwrap();
-    let said = Cyte::new(["build"]).arg(&broken).run().refused(1, "E102");
-    assert!(said.contains("mismatched types") && said.contains("lib.rs"), "{said}");
+    // The compiler's own errors stand beside ours.
+    let said = Cyte::new(["build"]).arg(&broken).run().expect(1).stderr;
+    assert!(said.contains("error[E102]") && said.contains("mismatched types") && said.contains("lib.rs"), "{said}");
     let ran = Cyte::new(["run"]).arg(&broken).args(["--listen", "127.0.0.1:0"]).run();
-    ran.refused(1, "E102");
+    assert!(ran.expect(1).stderr.contains("error[E102]"));
     until("nothing of it is kept", || (!broken.join(".cyte/dna").join("x").exists()).then_some(()));
 }
 

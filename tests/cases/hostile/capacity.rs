@@ -11,6 +11,9 @@ use crate::support::h2::H2;
 use crate::support::until;
 use crate::support::wait::{LONG, within};
 
+/// So that on a loaded machine nobody meets a budget that the test is not about.
+const PATIENT: &str = "limits = { cpu = \"60s\", wall = \"60s\" }";
+
 fn waiting(host: &Zoo, gene: &str, count: u64) {
     within(LONG, &format!("{count} wait"), || (host.gene(gene)["waiting"] == count).then_some(()));
 }
@@ -171,7 +174,7 @@ fn a_host_has_never_more_cells_than_it_may() {
 
 #[test]
 fn after_a_burst_surplus_cells_retire() {
-    let host = zoo::host(&[("grow", ""), ("grow as spare", "express = { min = 2 }")]);
+    let host = zoo::host(&[("grow", PATIENT), ("grow as spare", "express = { min = 2 }")]);
     let quiet = host.resident();
     let mut all: Vec<_> = (0..20).map(|_| host.begin("grow", "/hold?mib=16")).collect();
     for connection in &mut all {
@@ -185,4 +188,59 @@ fn after_a_burst_surplus_cells_retire() {
     assert!(host.resident() < quiet + (40 << 20), "their memory is given back: {quiet} {}", host.resident());
     assert_eq!(host.cells("spare").len(), 2, "the least that the DNA asks for is there");
     assert_eq!(host.ask("grow", "/").text(), "healthy\n");
+}
+
+/// Cells that rest give way to another gene's request, and a place that comes free goes round.
+#[test]
+fn cells_that_rest_leave_no_other_gene_without_one() {
+    let project = crate::support::project(&zoo::toml(&[
+        ("p3-concurrency", "limits = { wait = \"20s\" }"),
+        ("spin", "limits = { wait = \"20s\" }"),
+        ("state as kept", "express = { min = 1 }\nreuse = 1000000"),
+    ]));
+    let host = zoo::start(&project).arg("--cells").arg("4").start();
+    until("the least that the DNA asks for is there", || (host.cells("kept").len() == 1).then_some(()));
+    // Three cells, which rest afterwards and fill the host.
+    let mut all: Vec<_> = (0..3).map(|_| host.begin("p3-concurrency", "/?ms=300")).collect();
+    for connection in &mut all {
+        assert_eq!(connection.response().unwrap().status, 200);
+    }
+    let resting = host.cells("p3-concurrency").len();
+    assert!(resting >= 2, "{resting}");
+    let (answer, taken) = timed(|| host.ask("spin", "/"));
+    assert_eq!(answer.text(), "healthy\n");
+    assert!(taken < Duration::from_secs(5), "a cell that rests gives way: {taken:?}");
+    assert_eq!(host.cells("kept").len(), 1, "nobody goes below the least of the DNA");
+
+    // Now all of them work, and the other gene waits for the first place that comes free.
+    let mut all: Vec<_> = (0..30).map(|_| host.begin("p3-concurrency", "/?ms=200")).collect();
+    until("they wait", || (host.gene("p3-concurrency")["waiting"].as_u64().unwrap() > 20).then_some(()));
+    let (answer, taken) = timed(|| host.ask("kept", "/"));
+    assert_eq!((answer.status, answer.text().as_str()), (200, "1\n"), "{taken:?}");
+    for connection in &mut all {
+        assert_eq!(connection.response().unwrap().status, 200);
+    }
+}
+
+/// One gene's queue does not keep another gene from ever having a cell.
+#[test]
+fn a_place_that_comes_free_goes_round() {
+    for more in ["", "reuse = 1"] {
+        let wait = "limits = { wait = \"30s\" }";
+        let project = crate::support::project(&zoo::toml(&[
+            ("p3-concurrency", &format!("{wait}\n{more}")),
+            ("p3-concurrency as other", &format!("{wait}\n{more}")),
+        ]));
+        let host = zoo::start(&project).arg("--cells").arg("2").start();
+        let mut crowd: Vec<_> = (0..40).map(|_| host.begin("p3-concurrency", "/?ms=100")).collect();
+        until("they wait", || (host.gene("p3-concurrency")["waiting"].as_u64().unwrap() > 20).then_some(()));
+        let (answer, taken) = timed(|| host.ask("other", "/?ms=1"));
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let still = host.gene("p3-concurrency")["waiting"].as_u64().unwrap();
+        // 40 calls of 100 ms in two cells take two seconds; kept cells serve their own queue first.
+        assert!(more.is_empty() || still > 0, "it was served last, after {taken:?}");
+        for connection in &mut crowd {
+            assert_eq!(connection.response().unwrap().status, 200);
+        }
+    }
 }

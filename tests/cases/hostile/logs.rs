@@ -21,7 +21,7 @@ fn status(host: &Zoo) -> Value {
 
 #[test]
 fn a_flood_is_dropped_and_counted() {
-    let host = zoo::host(&[("log-flood", "limits = { cpu = \"10s\", wall = \"60s\" }"), ("panic", "")]);
+    let host = zoo::host(&[("log-flood", "limits = { cpu = \"60s\", wall = \"100s\" }"), ("panic", "")]);
     assert_eq!(host.ask("log-flood", "/").text(), "logged\n");
     let quiet = host.resident();
     for path in ["/stdout", "/line", "/logging"] {
