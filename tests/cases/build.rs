@@ -32,13 +32,17 @@ fn a_gene_may_have_a_build_command_of_its_own() {
 fn what_a_gene_asks_for_is_told_with_what_it_gets() {
     let temp = Temp::new();
     let toml = |more: &str| {
-        format!("[organism]\nname = \"asks\"\n[gene.front]\nsource = {:?}\nroute = \"/...\"\n{more}", guest("fetch"))
+        format!(
+            "[organism]\nname = \"asks\"\n[gene.front]\nsource = {:?}\nroute = \"/...\"\n{more}",
+            guest("fetch")
+        )
     };
     let answer = |more: &str| {
         temp.write("dna.toml", toml(more));
         let built = Cyte::new(["build"]).within(temp.path()).json();
         let asks = built["genes"][0]["asks"].as_array().unwrap().clone();
-        let ask = asks.iter().find(|ask| ask["import"].as_str().unwrap().starts_with("wasi:http/outgoing-handler"));
+        let ask =
+            asks.iter().find(|ask| ask["import"].as_str().unwrap().starts_with("wasi:http/outgoing-handler"));
         ask.expect("it asks for requests")["answer"].as_str().unwrap().to_owned()
     };
     assert_eq!(answer(""), "denied");
@@ -51,7 +55,10 @@ fn what_a_gene_asks_for_is_told_with_what_it_gets() {
 fn a_crate_that_is_no_gene_says_what_is_missing() {
     let temp = Temp::new();
     temp.write("Cargo.toml", "[workspace]\nmembers = [\"gene\"]\n");
-    temp.write("gene/Cargo.toml", "[package]\nname = \"gene\"\nedition = \"2024\"\n[lib]\npath = \"lib.rs\"\n");
+    temp.write(
+        "gene/Cargo.toml",
+        "[package]\nname = \"gene\"\nedition = \"2024\"\n[lib]\npath = \"lib.rs\"\n",
+    );
     temp.write("gene/lib.rs", "pub fn nothing() {}\n");
     let with = |source: &str| {
         temp.write("dna.toml", format!("[organism]\nname = \"x\"\n[gene.x]\nsource = \"{source}\"\n"));
@@ -72,7 +79,9 @@ fn without_rust_the_message_names_both_remedies() {
     temp.write("Cargo.toml", "[package]\nname = \"gene\"\nedition = \"2024\"\n[lib]\npath = \"lib.rs\"\n");
     temp.write("lib.rs", "pub fn nothing() {}\n");
     std::fs::create_dir(temp.join("empty")).unwrap();
-    let build = |cyte: Cyte| cyte.arg(temp.path()).env("PATH", temp.join("empty")).env("HOME", temp.join("empty")).run();
+    let build = |cyte: Cyte| {
+        cyte.arg(temp.path()).env("PATH", temp.join("empty")).env("HOME", temp.join("empty")).run()
+    };
     let text = build(Cyte::new(["build"])).refused(1, "E103");
     assert!(text.contains("rustup target add wasm32-wasip2") && text.contains("apt-get install"), "{text}");
     let text = build(Cyte::new(["build"]).env("CYTE_WASM_STD", "arch")).refused(2, "E001");

@@ -179,7 +179,10 @@ fn a_gene_that_does_not_build_is_shown_by_its_compiler() {
     std::fs::write(&source, format!("{text}\nfn broken() -> u32 {{ \"seven\" }}\n")).unwrap();
     // The compiler's own errors stand beside ours.
     let said = Cyte::new(["build"]).arg(&broken).run().expect(1).stderr;
-    assert!(said.contains("error[E102]") && said.contains("mismatched types") && said.contains("lib.rs"), "{said}");
+    assert!(
+        said.contains("error[E102]") && said.contains("mismatched types") && said.contains("lib.rs"),
+        "{said}"
+    );
     let ran = Cyte::new(["run"]).arg(&broken).args(["--listen", "127.0.0.1:0"]).run();
     assert!(ran.expect(1).stderr.contains("error[E102]"));
     until("nothing of it is kept", || (!broken.join(".cyte/dna").join("x").exists()).then_some(()));

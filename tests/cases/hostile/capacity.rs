@@ -198,7 +198,7 @@ fn cells_that_rest_leave_no_other_gene_without_one() {
         ("spin", "limits = { wait = \"20s\" }"),
         ("state as kept", "express = { min = 1 }\nreuse = 1000000"),
     ]));
-    let host = zoo::start(&project).arg("--cells").arg("4").start();
+    let host = zoo::with(project, &["--cells", "4"]);
     until("the least that the DNA asks for is there", || (host.cells("kept").len() == 1).then_some(()));
     // Three cells, which rest afterwards and fill the host.
     let mut all: Vec<_> = (0..3).map(|_| host.begin("p3-concurrency", "/?ms=300")).collect();
@@ -231,7 +231,7 @@ fn a_place_that_comes_free_goes_round() {
             ("p3-concurrency", &format!("{wait}\n{more}")),
             ("p3-concurrency as other", &format!("{wait}\n{more}")),
         ]));
-        let host = zoo::start(&project).arg("--cells").arg("2").start();
+        let host = zoo::with(project, &["--cells", "2"]);
         let mut crowd: Vec<_> = (0..40).map(|_| host.begin("p3-concurrency", "/?ms=100")).collect();
         until("they wait", || (host.gene("p3-concurrency")["waiting"].as_u64().unwrap() > 20).then_some(()));
         let (answer, taken) = timed(|| host.ask("other", "/?ms=1"));

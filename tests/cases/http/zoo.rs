@@ -54,7 +54,13 @@ pub fn toml(genes: &[(&str, &str)]) -> String {
 /// A host of this project.
 #[track_caller]
 pub fn of(project: Temp) -> Zoo {
-    let host = start(&project).start();
+    with(project, &[])
+}
+
+/// A host of this project, started with these arguments.
+#[track_caller]
+pub fn with(project: Temp, arguments: &[&str]) -> Zoo {
+    let host = arguments.iter().fold(start(&project), |start, argument| start.arg(argument)).start();
     Zoo { host, project }
 }
 
