@@ -18,6 +18,8 @@ version = "1.2.3"
 [gene.state]
 source = "{state}"
 route = "/state"
+express = { max = 1 }
+limits = { wait = "20s" }
 [gene.panic]
 source = "{panic}"
 route = "/panic/..."

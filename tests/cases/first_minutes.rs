@@ -8,12 +8,17 @@ use rustix::process::Signal;
 
 use crate::support::command::clean;
 use crate::support::wait::LONG;
-use crate::support::{Cyte, Host, Temp, paths, until};
+use crate::support::{Cyte, Host, Temp, paths};
 
-/// A new project of a template. Its place is the same in every run, so that its dependencies are
-/// built once; its content is made anew.
+/// A new project of a template, called after it.
 fn new(template: &str) -> PathBuf {
-    let folder = paths::kept().join("new").join(format!("my-{template}"));
+    named(&format!("my-{template}"), template)
+}
+
+/// A new project. Its place is the same in every run, so that its dependencies are built once; its
+/// content is made anew. Each name belongs to one test: they run at the same time.
+fn named(name: &str, template: &str) -> PathBuf {
+    let folder = paths::kept().join("new").join(name);
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(folder.parent().unwrap()).unwrap();
     let made = Cyte::new(["new"])
@@ -21,7 +26,7 @@ fn new(template: &str) -> PathBuf {
         .args(["--template", template])
         .env("CARGO_NET_OFFLINE", "true")
         .json();
-    assert_eq!((&made["template"], &made["name"]), (&template.into(), &format!("my-{template}").into()));
+    assert_eq!((&made["template"], &made["name"]), (&template.into(), &name.into()));
     for file in made["files"].as_array().unwrap() {
         assert!(folder.join(file.as_str().unwrap()).is_file(), "{file} was not made");
     }
@@ -169,11 +174,7 @@ fn nothing_is_overwritten_and_names_are_checked() {
 
 #[test]
 fn a_gene_that_does_not_build_is_shown_by_its_compiler() {
-    let folder = new("http");
-    // The project of another test is at the same place; this one needs its own.
-    let broken = paths::kept().join("new/broken");
-    let _ = std::fs::remove_dir_all(&broken);
-    copy(&folder, &broken);
+    let broken = named("broken", "http");
     let source = broken.join("genes/front/src/lib.rs");
     let text = std::fs::read_to_string(&source).unwrap();
     std::fs::write(&source, format!("{text}\nfn broken() -> u32 {{ \"seven\" }}\n")).unwrap();
@@ -185,18 +186,5 @@ fn a_gene_that_does_not_build_is_shown_by_its_compiler() {
     );
     let ran = Cyte::new(["run"]).arg(&broken).args(["--listen", "127.0.0.1:0"]).run();
     assert!(ran.expect(1).stderr.contains("error[E102]"));
-    until("nothing of it is kept", || (!broken.join(".cyte/dna").join("x").exists()).then_some(()));
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let (source, target) = (entry.path(), to.join(entry.file_name()));
-        if source.is_dir() {
-            copy(&source, &target);
-        } else {
-            std::fs::copy(source, target).unwrap();
-        }
-    }
+    assert!(!broken.join(".cyte/current").exists(), "nothing of it is kept");
 }

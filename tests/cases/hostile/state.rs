@@ -2,10 +2,14 @@
 
 use super::zoo::{self, ask};
 
+/// One cell: a request waits for it where, on a loaded machine, it is still about to be given back.
+const ONE: &str = "express = { max = 1 }\nlimits = { wait = \"20s\" }";
+
 #[test]
 fn a_cell_forgets_after_its_uses() {
+    let thrice = format!("reuse = 3\n{ONE}");
     let host =
-        zoo::host(&[("state as once", "reuse = 1"), ("state as thrice", "reuse = 3"), ("state as many", "")]);
+        zoo::host(&[("state as once", "reuse = 1"), ("state as thrice", &thrice), ("state as many", ONE)]);
     let mut connection = host.connect();
     let mut counts = |gene: &str, times: usize| -> Vec<String> {
         (0..times).map(|_| ask(&mut connection, gene, "/").text().trim().to_owned()).collect()
