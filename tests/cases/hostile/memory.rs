@@ -36,7 +36,8 @@ fn a_guest_that_does_not_notice_the_limit_ends() {
 
 #[test]
 fn a_cell_that_holds_most_of_its_limit_is_not_used_again() {
-    let host = zoo::host(&[("grow", PATIENT)]);
+    let one = "express = { max = 1 }\nlimits = { cpu = \"60s\", wall = \"60s\", wait = \"20s\" }";
+    let host = zoo::host(&[("grow", one)]);
     assert_eq!(host.ask("grow", "/hold?mib=20").text(), "holding 20 MiB\n");
     assert_eq!(host.ask("grow", "/hold?mib=35").text(), "holding 55 MiB\n");
     assert_eq!(host.ask("grow", "/hold?mib=1").text(), "holding 1 MiB\n", "a new cell");

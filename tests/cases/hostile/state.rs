@@ -1,9 +1,6 @@
 //! What a cell remembers from one request to the next.
 
-use super::zoo::{self, ask};
-
-/// One cell: a request waits for it where, on a loaded machine, it is still about to be given back.
-const ONE: &str = "express = { max = 1 }\nlimits = { wait = \"20s\" }";
+use super::zoo::{self, ONE, ask};
 
 #[test]
 fn a_cell_forgets_after_its_uses() {

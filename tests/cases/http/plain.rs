@@ -108,7 +108,7 @@ fn a_client_that_expects_continue_is_told_to_go_on_when_the_gene_reads() {
 
 #[test]
 fn a_connection_serves_request_after_request() {
-    let host = zoo::host(&[("echo", ""), ("p3-echo", ""), ("state", "")]);
+    let host = zoo::host(&[("echo", ""), ("p3-echo", ""), ("state", zoo::ONE)]);
     let mut connection = host.connect();
     for n in 1..=50 {
         for name in ECHOS {

@@ -15,6 +15,9 @@ use crate::support::{Connection, Host, Temp, paths, project};
 /// The key of these hosts. Nothing but tests ever trusts it.
 const KEY: &str = "cyte-host-key-v1 a1a0f1cfc3bb25e8e1ced1968519868757a9cfe2c44784e170684bd5942d8da0\n";
 
+/// One cell: a request waits for it where, on a loaded machine, it is still about to be given back.
+pub const ONE: &str = "express = { max = 1 }\nlimits = { wait = \"20s\" }";
+
 /// A host with what it was made from.
 #[derive(Debug)]
 pub struct Zoo {
