@@ -1,7 +1,7 @@
 //! Compiled code, kept on disk by digest and engine.
 //!
 //! Running a compiled artefact is running native code, so nothing is loaded that this host did not
-//! write itself: each file starts with a MAC under a key that only this host has, over the engine,
+//! write itself: each file ends with a MAC under a key that only this host has, over the engine,
 //! the gene's digest and the code. A file that fails the check is deleted and compiled anew.
 
 use std::{
@@ -30,12 +30,11 @@ impl CodeCache {
     /// The code of this gene for this engine, if it is here and authentic.
     pub(crate) fn load(&self, engine: &str, gene: &Digest) -> Option<Vec<u8>> {
         let path = self.path(engine, gene);
-        let mut file = fs::read(&path).ok()?;
-        if file.len() < MAC_BYTES {
-            return self.reject(&path);
-        }
-        let code = file.split_off(MAC_BYTES);
-        match self.mac(engine, gene, &code).verify_slice(&file) {
+        let mut code = fs::read(&path).ok()?;
+        let Some(end) = code.len().checked_sub(MAC_BYTES) else { return self.reject(&path) };
+        // The MAC comes last, so that taking it off moves none of the code.
+        let mac = code.split_off(end);
+        match self.mac(engine, gene, &code).verify_slice(&mac) {
             Ok(()) => Some(code),
             Err(_) => self.reject(&path),
         }
@@ -47,8 +46,8 @@ impl CodeCache {
         fs::create_dir_all(path.parent().unwrap_or(&self.folder))?;
         let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
         let mut file = Vec::with_capacity(MAC_BYTES + code.len());
-        file.extend_from_slice(&self.mac(engine, gene, code).finalize().into_bytes());
         file.extend_from_slice(code);
+        file.extend_from_slice(&self.mac(engine, gene, code).finalize().into_bytes());
         fs::write(&temporary, &file)?;
         fs::rename(&temporary, &path)
     }
@@ -64,7 +63,7 @@ impl CodeCache {
         let mut key = Key::<Hmac<Sha256>>::default();
         key.iter_mut().zip(self.key).for_each(|(padded, byte)| *padded = byte);
         let mut mac = Hmac::<Sha256>::new(&key);
-        mac.update(b"cyte code v1\0");
+        mac.update(b"cyte code v2\0");
         mac.update(engine.as_bytes());
         mac.update(b"\0");
         mac.update(gene.to_string().as_bytes());

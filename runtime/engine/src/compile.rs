@@ -8,6 +8,7 @@ use std::{
     ffi::OsString,
     io::{self, Read, Write},
     process::{Child, Command, ExitCode, ExitStatus, Stdio},
+    time::Duration,
 };
 
 use cyte_dna::limits::{COMPILE_CPU_MS, COMPILE_CPU_PER_MIB_MS, COMPILE_INPUT_BYTES, COMPILE_MEMORY_BYTES};
@@ -35,35 +36,56 @@ const MESSAGE_BYTES_MAX: u64 = 4 << 10;
 pub(crate) enum CompileError {
     /// The component is invalid.
     Unfit(String),
-    /// A cap was hit.
+    /// Its CPU was spent.
+    Slow(String),
+    /// Another cap was hit.
     Cap(String),
     /// The child could not be run.
     Io(io::Error),
 }
 
-/// Compiles in a child made by `command` (the program and its first arguments). Blocks.
-pub(crate) fn in_child(command: &[OsString], kind: Kind, wasm: &[u8]) -> Result<Vec<u8>, CompileError> {
+/// Who compiles, and how long it may take.
+#[derive(Clone, Debug)]
+pub struct Compiler {
+    /// The program, with its first arguments, whose main calls [`child`].
+    pub command: Vec<OsString>,
+    /// CPU that one component may take, where a slow machine was given more than the usual.
+    pub cpu: Option<Duration>,
+}
+
+impl Compiler {
+    /// CPU that so many bytes of Wasm may take, in whole seconds.
+    fn cpu_s(&self, size: u64) -> u64 {
+        let usual = COMPILE_CPU_MS + size.div_ceil(1 << 20) * COMPILE_CPU_PER_MIB_MS;
+        let ms = self.cpu.map_or(usual, |cpu| u64::try_from(cpu.as_millis()).unwrap_or(u64::MAX));
+        ms.div_ceil(1_000)
+    }
+}
+
+/// Compiles in a child. Blocks.
+pub(crate) fn in_child(compiler: &Compiler, kind: Kind, wasm: &[u8]) -> Result<Vec<u8>, CompileError> {
     let size = wasm.len() as u64;
     if size > COMPILE_INPUT_BYTES {
         return Err(CompileError::Cap(format!("{size} bytes of Wasm, {COMPILE_INPUT_BYTES} are allowed")));
     }
-    let mut child = spawn(command, kind, size).map_err(CompileError::Io)?;
+    let cpu_s = compiler.cpu_s(size);
+    let mut child = spawn(&compiler.command, kind, cpu_s).map_err(CompileError::Io)?;
     let result = converse(&mut child, wasm);
     if result.is_err() {
         let _ = child.kill();
     }
     let status = child.wait().map_err(CompileError::Io)?;
     let (code, message) = result.map_err(CompileError::Io)?;
-    judge(status, code, &message, size)
+    judge(status, code, &message, size, cpu_s)
 }
 
-fn spawn(command: &[OsString], kind: Kind, size: u64) -> io::Result<Child> {
+fn spawn(command: &[OsString], kind: Kind, cpu_s: u64) -> io::Result<Child> {
     let (program, arguments) =
         command.split_first().ok_or_else(|| io::Error::other("no compiler command is configured"))?;
     Command::new(program)
         .args(arguments)
         .arg(kind.as_str())
-        .arg(cpu_s(size).to_string())
+        .arg(cpu_s.to_string())
         .env_clear()
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -95,7 +117,13 @@ fn converse(child: &mut Child, wasm: &[u8]) -> io::Result<(Vec<u8>, String)> {
     })
 }
 
-fn judge(status: ExitStatus, code: Vec<u8>, message: &str, size: u64) -> Result<Vec<u8>, CompileError> {
+fn judge(
+    status: ExitStatus,
+    code: Vec<u8>,
+    message: &str,
+    size: u64,
+    cpu_s: u64,
+) -> Result<Vec<u8>, CompileError> {
     use std::os::unix::process::ExitStatusExt;
 
     use rustix::process::Signal;
@@ -107,20 +135,16 @@ fn judge(status: ExitStatus, code: Vec<u8>, message: &str, size: u64) -> Result<
         return Err(CompileError::Unfit(message.trim().to_owned()));
     }
     let is = |signal: Signal| status.signal() == Some(signal.as_raw());
-    Err(CompileError::Cap(if is(Signal::XCPU) || is(Signal::KILL) {
-        format!(
-            "compiling it takes more than the {} s of CPU that {size} bytes of Wasm may take",
-            cpu_s(size)
-        )
-    } else if is(Signal::ABORT) || is(Signal::SEGV) || is(Signal::BUS) {
+    if is(Signal::XCPU) || is(Signal::KILL) {
+        let why =
+            format!("compiling it takes more than the {cpu_s} s of CPU that {size} bytes of Wasm may take");
+        return Err(CompileError::Slow(why));
+    }
+    Err(CompileError::Cap(if is(Signal::ABORT) || is(Signal::SEGV) || is(Signal::BUS) {
         format!("compiling it takes more than {} MiB of memory", COMPILE_MEMORY_BYTES >> 20)
     } else {
         format!("the compiler ended with {status}: {}", message.trim())
     }))
-}
-
-fn cpu_s(size: u64) -> u64 {
-    (COMPILE_CPU_MS + size.div_ceil(1 << 20) * COMPILE_CPU_PER_MIB_MS).div_ceil(1_000)
 }
 
 /// The child's whole life. `arguments` are the engine's kind and the CPU seconds.

@@ -60,7 +60,7 @@ const TABLES_PER_SLOT: u32 = 4;
 const BACKTRACE_FRAMES: usize = 24;
 
 /// How many cells an engine's pool can hold and how much of them it keeps warm.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
     /// Slots of the pool.
     pub slots: u32,
@@ -122,9 +122,10 @@ fn pool(geometry: Geometry) -> PoolingAllocationConfig {
     pool
 }
 
-/// Names the code that this engine can run: kind, version and every setting that shapes code.
-pub(crate) fn fingerprint(kind: Kind, engine: &Engine) -> String {
+/// Names the code that an engine of this kind can run: kind, version and every setting that shapes
+/// code. Needs no pool, so that code can be read while the pool is still being made.
+pub(crate) fn fingerprint(kind: Kind) -> wasmtime::Result<String> {
     let mut hasher = DefaultHasher::new();
-    engine.precompile_compatibility_hash().hash(&mut hasher);
-    format!("{}-{:016x}", kind.as_str(), hasher.finish())
+    compiler(kind)?.precompile_compatibility_hash().hash(&mut hasher);
+    Ok(format!("{}-{:016x}", kind.as_str(), hasher.finish()))
 }

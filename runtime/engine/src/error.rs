@@ -110,6 +110,14 @@ pub enum PrepareError {
         /// What to add or change.
         remedy: String,
     },
+    /// The compiler child spent its CPU.
+    #[error("gene `{gene}` could not be compiled: {reason}")]
+    Slow {
+        /// The gene's name.
+        gene: String,
+        /// How much it could spend.
+        reason: String,
+    },
     /// The compiler child ended without code.
     #[error("gene `{gene}` could not be compiled: {reason}")]
     Compile {
@@ -138,6 +146,7 @@ impl PrepareError {
         match self {
             Self::Import { remedy, .. } => Some(remedy.clone()),
             Self::Unfit { .. } => Some("cyte inspect X.wasm shows what a component exports".into()),
+            Self::Slow { .. } => Some("--compile-cpu SPAN gives a slow machine more".into()),
             Self::Compile { .. } | Self::Host { .. } => None,
         }
     }

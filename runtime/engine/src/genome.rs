@@ -3,28 +3,25 @@
 //! in microseconds.
 
 use std::{
-    ffi::OsString,
     path::PathBuf,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use cyte_dna::{Gene, limits};
 use serde::Serialize;
-use wasmtime::{
-    Engine,
-    component::{Component, InstancePre, Linker},
-};
+use wasmtime::{Engine, component::InstancePre};
 use wasmtime_wasi_http::{p2::bindings::ProxyPre, p3::bindings::ServicePre};
 
 use crate::{
     cache::CodeCache,
-    capability::{Folder, Hands, identity},
-    compile::{self, CompileError},
+    capability::{Folder, Hands},
+    compile::{self, CompileError, Compiler},
     engines::{self, Geometry, Kind},
     error::PrepareError,
     host::{Alarm, CellHost, CountersSnapshot, Lanes},
-    inspect::{self, Answer, Inspection, Shape},
+    inspect::{Answer, Inspection, Shape},
     load,
+    side::{Incubator, Side},
     state::{CellState, GeneContext},
     ticker::{EngineList, Ticker},
     tissue::Tissue,
@@ -44,8 +41,8 @@ pub struct GenomeConfig {
     pub code_folder: PathBuf,
     /// The key that authenticates it.
     pub code_key: [u8; 32],
-    /// The program, with its first arguments, whose main calls [`compile::child`].
-    pub compiler: Vec<OsString>,
+    /// What compiles genes.
+    pub compiler: Compiler,
     /// The threads that guests run on.
     pub lanes: Lanes,
     /// The host's clock.
@@ -54,21 +51,16 @@ pub struct GenomeConfig {
     pub alarm: Arc<Alarm>,
 }
 
-/// One of the two engines with everything that a gene may import.
-struct Side {
-    engine: Engine,
-    linker: Linker<CellState>,
-    fingerprint: String,
-}
-
 /// The living part of one host: its engines, its compiled code, its budgets.
 pub struct Genome {
-    plain: Side,
+    plain: OnceLock<Side>,
     concurrent: OnceLock<Side>,
+    /// What makes the plain engine, until it is asked for.
+    incubator: Mutex<Option<Incubator>>,
     geometry: Geometry,
     engines: EngineList,
     cache: CodeCache,
-    compiler: Vec<OsString>,
+    compiler: Compiler,
     host: Arc<CellHost>,
 }
 
@@ -133,15 +125,15 @@ pub struct Usage {
 }
 
 impl Genome {
-    /// Builds the `plain` engine; the other one waits for the first 0.3 gene.
+    /// A host without genes. `incubator` makes the `plain` engine; the other one waits for the
+    /// first 0.3 gene.
     ///
     /// # Errors
     ///
-    /// If the engine or the pulse's thread cannot be made.
-    pub fn new(config: GenomeConfig) -> Result<Arc<Self>, String> {
+    /// If the pulse's thread cannot be made.
+    pub fn new(config: GenomeConfig, incubator: Option<Incubator>) -> std::io::Result<Arc<Self>> {
         let engines: EngineList = Arc::new([OnceLock::new(), OnceLock::new()]);
-        let plain = side(Kind::Plain, config.geometry, &engines).map_err(|error| format!("{error:#}"))?;
-        let ticker = Ticker::start(engines.clone()).map_err(|error| error.to_string())?;
+        let ticker = Ticker::start(engines.clone())?;
         let host = CellHost::new(
             config.clock,
             ticker,
@@ -151,8 +143,9 @@ impl Genome {
             config.alarm,
         );
         Ok(Arc::new(Self {
-            plain,
+            plain: OnceLock::new(),
             concurrent: OnceLock::new(),
+            incubator: Mutex::new(incubator),
             geometry: config.geometry,
             engines,
             cache: CodeCache::new(config.code_folder, config.code_key),
@@ -161,8 +154,8 @@ impl Genome {
         }))
     }
 
-    /// Makes a gene ready to live: looked at, compiled or loaded, linked. Blocks, possibly for
-    /// seconds; nothing of the gene runs.
+    /// Makes a gene ready to live: compiled or loaded, linked. `inspection` is what [`crate::inspect`]
+    /// found in `wasm`. Blocks, possibly for seconds; nothing of the gene runs.
     ///
     /// # Errors
     ///
@@ -172,13 +165,17 @@ impl Genome {
         gene: &Gene,
         organism: &str,
         wasm: &[u8],
+        inspection: Inspection,
         hands: Hands,
         folders: Vec<Folder>,
     ) -> Result<Arc<CellPre>, PrepareError> {
-        let inspection = check(gene, wasm)?;
-        let side =
-            self.side(inspection.shape.engine()).map_err(|error| PrepareError::host(&gene.name, error))?;
-        let (component, was_cached) = self.component(side, gene, wasm, inspection.shape.engine())?;
+        check(gene, &inspection)?;
+        let kind = inspection.shape.engine();
+        // The code first: the engine may still be in the making.
+        let (code, was_cached) = self.code(gene, wasm, kind)?;
+        let host_failed = |error| PrepareError::host(&gene.name, error);
+        let side = self.side(kind).map_err(host_failed)?;
+        let component = load::component(&side.engine, &code).map_err(host_failed)?;
         let instance = side.linker.instantiate_pre(&component).map_err(|error| PrepareError::Unfit {
             gene: gene.name.to_string(),
             reason: format!("it does not fit what it imports: {error:#}"),
@@ -220,69 +217,47 @@ impl Genome {
     }
 
     fn side(&self, kind: Kind) -> wasmtime::Result<&Side> {
-        match kind {
-            Kind::Plain => Ok(&self.plain),
-            Kind::Concurrent => {
-                if let Some(side) = self.concurrent.get() {
-                    return Ok(side);
-                }
-                let made = side(kind, self.geometry, &self.engines)?;
-                Ok(self.concurrent.get_or_init(|| made))
-            }
+        let [plain, concurrent] = &*self.engines;
+        let (place, listed) = match kind {
+            Kind::Plain => (&self.plain, plain),
+            Kind::Concurrent => (&self.concurrent, concurrent),
+        };
+        // Held while an engine is made, so that two genes that need it do not make two.
+        let mut incubator = self.incubator.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(side) = place.get() {
+            return Ok(side);
         }
+        let made = match incubator.take_if(|_| kind == Kind::Plain) {
+            Some(incubator) => incubator.hatch(self.geometry)?,
+            None => Side::make(kind, self.geometry)?,
+        };
+        let _ = listed.set(made.engine.weak());
+        Ok(place.get_or_init(|| made))
     }
 
-    fn component(
-        &self,
-        side: &Side,
-        gene: &Gene,
-        wasm: &[u8],
-        kind: Kind,
-    ) -> Result<(Component, bool), PrepareError> {
+    /// Code for an engine of this kind, and whether it was compiled earlier.
+    fn code(&self, gene: &Gene, wasm: &[u8], kind: Kind) -> Result<(Vec<u8>, bool), PrepareError> {
         let digest = &gene.component.sha256;
-        if let Some(code) = self.cache.load(&side.fingerprint, digest) {
-            let component = load::component(&side.engine, &code)
-                .map_err(|error| PrepareError::host(&gene.name, error))?;
-            return Ok((component, true));
+        let engine = engines::fingerprint(kind).map_err(|error| PrepareError::host(&gene.name, error))?;
+        if let Some(code) = self.cache.load(&engine, digest) {
+            return Ok((code, true));
         }
         let code = compile::in_child(&self.compiler, kind, wasm).map_err(|error| match error {
             CompileError::Unfit(reason) => PrepareError::Unfit { gene: gene.name.to_string(), reason },
+            CompileError::Slow(reason) => PrepareError::Slow { gene: gene.name.to_string(), reason },
             CompileError::Cap(reason) => PrepareError::Compile { gene: gene.name.to_string(), reason },
             CompileError::Io(error) => PrepareError::host(&gene.name, error),
         })?;
-        if let Err(error) = self.cache.store(&side.fingerprint, digest, &code) {
+        if let Err(error) = self.cache.store(&engine, digest, &code) {
             tracing::warn!("the code of gene {} cannot be kept: {error}", gene.name);
         }
-        let component =
-            load::component(&side.engine, &code).map_err(|error| PrepareError::host(&gene.name, error))?;
-        Ok((component, false))
+        Ok((code, false))
     }
 }
 
-fn side(kind: Kind, geometry: Geometry, engines: &EngineList) -> wasmtime::Result<Side> {
-    let engine = engines::pooled(kind, geometry)?;
-    let mut linker = Linker::new(&engine);
-    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
-    wasmtime_wasi_config::add_to_linker(&mut linker, CellState::config)?;
-    identity::add_to_linker(&mut linker)?;
-    if kind == Kind::Concurrent {
-        wasmtime_wasi::p3::add_to_linker(&mut linker)?;
-        wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
-    }
-    let [plain, concurrent] = &**engines;
-    let place = match kind {
-        Kind::Plain => plain,
-        Kind::Concurrent => concurrent,
-    };
-    let _ = place.set(engine.weak());
-    let fingerprint = engines::fingerprint(kind, &engine);
-    Ok(Side { engine, linker, fingerprint })
-}
-
-fn check(gene: &Gene, wasm: &[u8]) -> Result<Inspection, PrepareError> {
+/// Whether what was found in a gene is what its DNA says, and asks for nothing that is not there.
+fn check(gene: &Gene, inspection: &Inspection) -> Result<(), PrepareError> {
     let unfit = |reason| PrepareError::Unfit { gene: gene.name.to_string(), reason };
-    let inspection = inspect::inspect(wasm).map_err(unfit)?;
     if inspection.shape.role() != gene.role {
         let world = inspection.shape.world();
         return Err(unfit(format!("its DNA says {}, but it is built for {world}", gene.role)));
@@ -305,7 +280,7 @@ fn check(gene: &Gene, wasm: &[u8]) -> Result<Inspection, PrepareError> {
             reason: "nothing here provides".into(),
         });
     }
-    Ok(inspection)
+    Ok(())
 }
 
 fn door(shape: Shape, instance: InstancePre<CellState>) -> wasmtime::Result<DoorPre> {

@@ -3,7 +3,7 @@
 //! Genes are prepared side by side, as many at once as there are processors. Nothing of a gene
 //! runs here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +13,7 @@ use cyte_dna::{Blob, Digest, FileGrant, FileSource, Folder as Packed, Gene, Role
 use cyte_engine::capability::http::Outbound;
 use cyte_engine::capability::log::{Level, LogLine, LogSink, Source};
 use cyte_engine::capability::{Folder, Hands};
-use cyte_engine::{CellPre, Genome, PrepareError, Tissue, inspect};
+use cyte_engine::{CellPre, Genome, Inspection, PrepareError, Tissue};
 use cyte_organism::homeostasis::Sample;
 
 use crate::codes::Code;
@@ -57,14 +57,21 @@ impl Grown {
     }
 }
 
-/// How many of the two engines these genes need.
-pub fn engines(admitted: &Admitted) -> u32 {
-    let needs = |gene: &Gene| {
-        let wasm = admitted.blobs.get(&gene.component.sha256)?;
-        inspect(wasm).ok().map(|found| found.shape.engine().as_str())
+/// Looks into every gene's component, `at_once` of them side by side; in the genes' order.
+///
+/// # Errors
+/// The first gene that is no component that a host could run, by name.
+pub fn inspect(admitted: &Admitted, at_once: usize) -> Result<Vec<Inspection>, CliError> {
+    let one = |gene: &Gene| {
+        let unfit = |reason| prepare_error(&PrepareError::Unfit { gene: gene.name.to_string(), reason });
+        cyte_engine::inspect(blob(admitted, gene, &gene.component)?).map_err(unfit)
     };
-    let kinds: std::collections::BTreeSet<_> =
-        admitted.dna.manifest().genes.iter().filter_map(needs).collect();
+    side_by_side(&admitted.dna.manifest().genes, at_once, one)
+}
+
+/// How many of the two engines these genes need.
+pub fn engines(inspections: &[Inspection]) -> u32 {
+    let kinds: BTreeSet<_> = inspections.iter().map(|found| found.shape.engine().as_str()).collect();
     u32::try_from(kinds.len()).unwrap_or(2).max(1)
 }
 
@@ -76,30 +83,32 @@ pub fn grow(
     genome: &Genome,
     state: &StateFolder,
     admitted: &Admitted,
+    inspections: Vec<Inspection>,
     hands: &Hands,
     at_once: usize,
     tell: &(dyn Fn(&Grown) + Sync),
 ) -> Result<Vec<Grown>, CliError> {
     let genes = &admitted.dna.manifest().genes;
     forget_folders(state, genes);
-    let one = |gene: &Gene| {
-        let grown = grow_one(genome, state, admitted, hands, gene)?;
+    let inspected: Vec<(&Gene, Inspection)> = genes.iter().zip(inspections).collect();
+    let one = |(gene, inspection): &(&Gene, Inspection)| {
+        let grown = grow_one(genome, state, admitted, inspection.clone(), hands, gene)?;
         tell(&grown);
         Ok(grown)
     };
-    if let [only] = genes.as_slice() {
-        return one(only).map(|grown| vec![grown]);
-    }
-    side_by_side(genes, at_once, one)
+    side_by_side(&inspected, at_once, one)
 }
 
 /// `work` on every item, at most `at_once` at a time; results in the items' order. After the first
-/// failure nothing new is begun.
+/// failure nothing new is begun. One item alone is no reason for a thread.
 fn side_by_side<T: Sync, R: Send>(
     items: &[T],
     at_once: usize,
     work: impl Fn(&T) -> Result<R, CliError> + Sync,
 ) -> Result<Vec<R>, CliError> {
+    if let [only] = items {
+        return work(only).map(|result| vec![result]);
+    }
     let next = AtomicUsize::new(0);
     let done: Mutex<BTreeMap<usize, Result<R, CliError>>> = Mutex::default();
     std::thread::scope(|scope| {
@@ -125,6 +134,7 @@ fn grow_one(
     genome: &Genome,
     state: &StateFolder,
     admitted: &Admitted,
+    inspection: Inspection,
     hands: &Hands,
     gene: &Gene,
 ) -> Result<Grown, CliError> {
@@ -138,7 +148,7 @@ fn grow_one(
     let wasm = blob(admitted, gene, &gene.component)?;
     let organism = admitted.dna.manifest().organism.as_str();
     let pre = genome
-        .prepare(gene, organism, wasm, hands.clone(), folders)
+        .prepare(gene, organism, wasm, inspection, hands.clone(), folders)
         .map_err(|error| prepare_error(&error))?;
     let tissue = (gene.role == Role::Drone).then(|| genome.tissue(pre.clone()));
     Ok(Grown { pre, gene: gene.clone(), tissue, took: started.elapsed() })
@@ -157,7 +167,9 @@ fn prepare_error(error: &PrepareError) -> CliError {
         PrepareError::Import { gene, import, reason, .. } => {
             (Code::Component, gene, format!("it asks for `{import}`, which {reason}"))
         }
-        PrepareError::Compile { gene, reason } | PrepareError::Host { gene, reason } => {
+        PrepareError::Slow { gene, reason }
+        | PrepareError::Compile { gene, reason }
+        | PrepareError::Host { gene, reason } => {
             (Code::Prepare, gene, reason.clone())
         }
     };

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cyte_dna::{Digest, Manifest, SubKey};
-use cyte_engine::{Alarm, Clock, Genome, GenomeConfig, Geometry, Lanes, TaskArguments, TaskEnd, Tissue};
+use cyte_engine::compile::Compiler;
+use cyte_engine::{Alarm, Clock, Genome, GenomeConfig, Geometry, Incubator, Lanes, TaskArguments, TaskEnd, Tissue};
 use cyte_gateway::{AccessLog, Claim, FrontLimits, Gateway, Listener, Mount, RouteConflict, Routes};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{mpsc, watch};
@@ -47,10 +48,35 @@ const BLOCKING_THREADS: usize = 16;
 pub struct GrowConfig {
     /// Cells alive at once, where a number was asked for.
     pub cells: Option<u32>,
+    /// CPU that compiling one gene may take, where it is not the usual.
+    pub compile_cpu: Option<Duration>,
     /// Where guests' lines are shown.
     pub show: Show,
     /// PEM certificates that outbound requests trust beside the built-in roots.
     pub extra_roots: Vec<u8>,
+}
+
+/// What can be begun before anything is known about the DNA: the machine looked at, and the longest
+/// step of a start, the plain engine's pool, on a thread of its own.
+#[derive(Debug)]
+pub struct HeadStart {
+    machine: Machine,
+    incubator: Option<Incubator>,
+}
+
+impl HeadStart {
+    /// Begins; `cells` as in [`GrowConfig`]. The DNA may turn out to need another plan, then this
+    /// was in vain.
+    pub fn take(cells: Option<u32>) -> Self {
+        let machine = Machine::look();
+        // Without a thread to spare the engine is made later.
+        let incubator = Incubator::start(geometry(machine.plan(1, 1, cells))).ok();
+        Self { machine, incubator }
+    }
+}
+
+fn geometry(plan: Plan) -> Geometry {
+    Geometry { slots: plan.slots, warm_bytes: usize::try_from(plan.warm_bytes).unwrap_or(usize::MAX) }
 }
 
 /// What grows on a state folder, before anything can reach it.
@@ -100,11 +126,13 @@ impl Body {
         state: StateFolder,
         admitted: Admitted,
         config: GrowConfig,
+        begun: HeadStart,
         tell: &(dyn Fn(&Grown) + Sync),
     ) -> Result<Self, CliError> {
+        let HeadStart { machine, incubator } = begun;
         let manifest = admitted.dna.manifest().clone();
         check_routes(&manifest)?;
-        let machine = Machine::look();
+        let inspections = growth::inspect(&admitted, machine.cores)?;
         let events = EventLog::new(Some(open_log(&state, "events.jsonl")?));
         voice::record_in(&events);
         record_start(&events, &admitted);
@@ -113,12 +141,12 @@ impl Body {
         let (ear, inbox) = governor::inbox();
         let threads = Threads::start(machine.cores)?;
         let clock = Clock::start();
-        let plan = machine.plan(manifest.genes.len(), growth::engines(&admitted), config.cells);
+        let plan = machine.plan(manifest.genes.len(), growth::engines(&inspections), config.cells);
         let alarm = ear.alarm();
-        let genome = genome(&state, plan, &threads, clock, alarm.clone())?;
+        let genome = genome(&state, plan, incubator, config.compile_cpu, &threads, clock, alarm.clone())?;
         let client = client(&secrets, config.extra_roots, threads.cytoplasm())?;
         let hands = growth::hands(&logs, client.clone(), &ear);
-        let grown = growth::grow(&genome, &state, &admitted, &hands, machine.cores, tell)?;
+        let grown = growth::grow(&genome, &state, &admitted, inspections, &hands, machine.cores, tell)?;
         for gene in &grown {
             events.record(gene.happening());
         }
@@ -317,6 +345,8 @@ impl Threads {
 fn genome(
     state: &StateFolder,
     plan: Plan,
+    incubator: Option<Incubator>,
+    compile_cpu: Option<Duration>,
     threads: &Threads,
     clock: Clock,
     alarm: Arc<Alarm>,
@@ -324,20 +354,17 @@ fn genome(
     let program = std::env::current_exe()
         .map_err(|error| machine_error("cannot find this program, which compiles genes as well", &error))?;
     let config = GenomeConfig {
-        geometry: Geometry {
-            slots: plan.slots,
-            warm_bytes: usize::try_from(plan.warm_bytes).unwrap_or(usize::MAX),
-        },
+        geometry: geometry(plan),
         memory_max: plan.memory_max,
         cells_max: plan.cells_max,
         code_folder: state.code_path(),
         code_key: *state.host_key().derive(SubKey::CodeCache).as_bytes(),
-        compiler: vec![program.into(), COMPILE_CHILD.into()],
+        compiler: Compiler { command: vec![program.into(), COMPILE_CHILD.into()], cpu: compile_cpu },
         lanes: Lanes { cytoplasm: threads.cytoplasm().clone(), slow: threads.slow.handle().clone() },
         clock,
         alarm,
     };
-    Genome::new(config).map_err(|why| CliError::new(Code::Machine, "cannot make the engine", why))
+    Genome::new(config, incubator).map_err(|error| machine_error("cannot start the pulse", &error))
 }
 
 /// Sends what genes may send; fills in secrets from this host's own.

@@ -225,19 +225,19 @@ fn cells_that_rest_leave_no_other_gene_without_one() {
 /// One gene's queue does not keep another gene from ever having a cell.
 #[test]
 fn a_place_that_comes_free_goes_round() {
-    for more in ["", "reuse = 1"] {
+    for (more, path) in [("", "/?ms=100"), ("reuse = 1", "/?ms=300")] {
         let wait = "limits = { wait = \"30s\" }";
         let project = crate::support::project(&zoo::toml(&[
             ("p3-concurrency", &format!("{wait}\n{more}")),
             ("p3-concurrency as other", &format!("{wait}\n{more}")),
         ]));
         let host = zoo::with(project, &["--cells", "2"]);
-        let mut crowd: Vec<_> = (0..40).map(|_| host.begin("p3-concurrency", "/?ms=100")).collect();
+        let mut crowd: Vec<_> = (0..40).map(|_| host.begin("p3-concurrency", path)).collect();
         until("they wait", || (host.gene("p3-concurrency")["waiting"].as_u64().unwrap() > 20).then_some(()));
         let (answer, taken) = timed(|| host.ask("other", "/?ms=1"));
         assert_eq!(answer.status, 200, "{answer:?}");
         let still = host.gene("p3-concurrency")["waiting"].as_u64().unwrap();
-        // 40 calls of 100 ms in two cells take two seconds; kept cells serve their own queue first.
+        // 40 calls of 300 ms in two cells take six seconds; kept cells serve their own queue first.
         assert!(more.is_empty() || still > 0, "it was served last, after {taken:?}");
         for connection in &mut crowd {
             assert_eq!(connection.response().unwrap().status, 200);

@@ -17,10 +17,15 @@ fn drone_with(function: &str) -> Vec<u8> {
 
 /// Runs a component that must not get to listen; standard error and the time it took.
 fn refused(name: &str, wasm: &[u8]) -> (String, Duration) {
+    refused_with(name, wasm, &[])
+}
+
+/// The same with more arguments.
+fn refused_with(name: &str, wasm: &[u8], more: &[&str]) -> (String, Duration) {
     let temp = Temp::new();
     let path = temp.write("bad.wasm", wasm);
-    let run =
-        Cyte::new(["run"]).arg(path).args(["--listen", "127.0.0.1:0", "--state"]).arg(temp.join("state"));
+    let run = Cyte::new(["run"]).arg(path).args(["--listen", "127.0.0.1:0", "--state"]);
+    let run = run.arg(temp.join("state")).args(more);
     let (ran, taken) = timed(|| run.run());
     assert_eq!(ran.code(), 1, "{name}: {}", ran.stderr);
     assert_eq!(ran.stderr.matches("error[").count(), 1, "{name}: {}", ran.stderr);
@@ -90,6 +95,15 @@ fn a_component_that_compiles_for_ever_is_stopped() {
         assert!(taken < Duration::from_secs(45), "{taken:?}");
         assert_eq!(host.get("/").text(), "healthy\n", "a host beside it notices nothing");
     }
+}
+
+#[test]
+fn an_operator_says_how_long_compiling_may_take() {
+    // Far too much for a second, and little memory.
+    let bomb = drone_with(&nested_loops(50, 10_000));
+    let (said, _) = refused_with("little time", &bomb, &["--compile-cpu", "1s"]);
+    assert!(said.contains("more than the 1 s of CPU"), "{said}");
+    assert!(said.contains("help: --compile-cpu SPAN"), "{said}");
 }
 
 /// Loops in loops, with so many variables changed in the innermost: each loop needs each of them,

@@ -190,7 +190,7 @@ table! {
         "a queue without a bound is a leak";
     "compile-input" Bytes Number(COMPILE_INPUT_BYTES), "host", None, None,
         "a component of this size is compiled in about a minute";
-    "compile-cpu" None Rule("5 s + 1.5 s a MiB"), "host", None, Some("all::cases::hostile::compile::a_component_that_compiles_for_ever_is_stopped"),
+    "compile-cpu" None Rule("5 s + 1.5 s a MiB"), "flag", None, Some("all::cases::hostile::compile::a_component_that_compiles_for_ever_is_stopped"),
         "some small Wasm compiles for ever; in a child without network or files";
     "compile-memory" Bytes Number(COMPILE_MEMORY_BYTES), "host", None, None,
         "some small Wasm compiles into all memory";

@@ -11,6 +11,8 @@ pub(crate) enum System {
     Reference,
     /// `wasmtime serve` with the bench gene and these flags.
     Wasmtime { gene: &'static str, flags: &'static [&'static str] },
+    /// The same engine behind the same hyper, with nothing that protects the host.
+    Unguarded { gene: &'static str, keep: bool },
     /// `cyte run` with the bench gene used so many times a cell.
     Cyte { gene: &'static str, reuse: u32 },
 }
@@ -31,12 +33,22 @@ pub(crate) enum Ask {
     Digest,
 }
 
+/// How two contenders are held against each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// By `subject / base`.
+    Times,
+    /// By `subject - base`, in microseconds a request.
+    Above,
+}
+
 /// What must hold between two contenders of a case.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Gate {
     pub(crate) subject: &'static str,
     pub(crate) base: &'static str,
-    /// The most that `subject / base` may be.
+    pub(crate) held: Held,
+    /// The most that it may be.
     pub(crate) at_most: f64,
     /// What would be better still.
     pub(crate) stretch: Option<f64>,
@@ -83,12 +95,21 @@ const fn wasmtime(label: &'static str, gene: &'static str, flags: &'static [&'st
     Contender { label, system: System::Wasmtime { gene, flags } }
 }
 
+const fn unguarded(label: &'static str, keep: bool) -> Contender {
+    Contender { label, system: System::Unguarded { gene: "hello", keep } }
+}
+
 const fn gate(subject: &'static str, base: &'static str, at_most: f64) -> Gate {
-    Gate { subject, base, at_most, stretch: None, must: false }
+    Gate { subject, base, held: Held::Times, at_most, stretch: None, must: false }
 }
 
 const fn must(subject: &'static str, base: &'static str, at_most: f64, stretch: Option<f64>) -> Gate {
-    Gate { subject, base, at_most, stretch, must: true }
+    Gate { subject, base, held: Held::Times, at_most, stretch, must: true }
+}
+
+/// All that cyte does for a request and a bare server does not, guards first of all.
+const fn guards(subject: &'static str, base: &'static str, at_most_us: f64) -> Gate {
+    Gate { subject, base, held: Held::Above, at_most: at_most_us, stretch: None, must: true }
 }
 
 const CYTE_KEPT: Contender = cyte("cyte kept", "hello", KEPT);
@@ -128,6 +149,23 @@ pub(crate) const CASES: &[Case] = &[
             CONTROL,
         ],
         gates: &[Gate { stretch: Some(0.65), ..gate("cyte kept 0.3", "wasmtime 0.3", 0.8) }],
+        ..BASE
+    },
+    Case {
+        name: "guards",
+        about: "0.2, all guards on against the same engine with none of them and nothing else either",
+        contenders: &[
+            HYPER,
+            unguarded("unguarded kept", true),
+            CYTE_KEPT,
+            unguarded("unguarded fresh", false),
+            CYTE_FRESH,
+            CONTROL,
+        ],
+        gates: &[
+            guards("cyte kept", "unguarded kept", 3.0),
+            guards("cyte fresh", "unguarded fresh", 3.0),
+        ],
         ..BASE
     },
     Case {

@@ -25,6 +25,8 @@ const WARM: u64 = 200;
 const TOLERANCE: f64 = 1.05;
 /// Cells of a host under valgrind.
 const CELLS: u32 = 16;
+/// CPU for compiling the gene there; it takes fifty times as long as usual.
+const COMPILE_CPU: &str = "10m";
 /// How long a server under valgrind may take to end and write its sum.
 const END: Duration = Duration::from_secs(60);
 /// The column's name, also where a baseline is looked up.
@@ -107,6 +109,7 @@ fn under_valgrind(launch: Launch, system: System) -> Launch {
     if matches!(system, System::Cyte { .. }) {
         // A pool of the usual size needs more address space than valgrind has.
         arguments.extend(["--cells".into(), CELLS.to_string().into()]);
+        arguments.extend(["--compile-cpu", COMPILE_CPU].map(OsString::from));
     }
     Launch { program: "valgrind".into(), arguments, ..launch }
 }

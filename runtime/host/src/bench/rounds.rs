@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
-use super::cases::{CONTROL_LABEL, Case, System};
+use super::cases::{CONTROL_LABEL, Case, Held, System};
 use super::load::{self, Measured, Window};
 use super::report::{CaseReport, GateReport, Row, note, number};
 use super::server::Server;
-use super::stats::{Spread, order, ratios};
+use super::stats::{Spread, differences, order, ratios};
 use super::systems::{Bench, load_of};
 use super::{BenchError, Progress};
 
@@ -81,9 +81,21 @@ fn report(bench: &Bench<'_>, case: &Case, results: &Results, failed: Vec<Option<
     });
     let control = Spread::of(&ratios(&cpu(CONTROL_LABEL), &base));
     let gates = case.gates.iter().map(|gate| {
-        let measured = Spread::of(&ratios(&cpu(gate.subject), &cpu(gate.base)));
-        let what = format!("{} <= {} x {}", gate.subject, number(gate.at_most), gate.base);
-        GateReport::judge(what, gate.must, gate.at_most, gate.stretch, measured).against(control)
+        let (subject, base) = (cpu(gate.subject), cpu(gate.base));
+        let most = number(gate.at_most);
+        let judge = |what, values: Vec<f64>| {
+            GateReport::judge(what, gate.must, gate.at_most, gate.stretch, Spread::of(&values))
+        };
+        match gate.held {
+            Held::Times => {
+                let what = format!("{} <= {most} x {}", gate.subject, gate.base);
+                judge(what, ratios(&subject, &base)).against(control)
+            }
+            Held::Above => {
+                let what = format!("{} <= {} + {most} us", gate.subject, gate.base);
+                judge(what, differences(&subject, &base))
+            }
+        }
     });
     let mut notes: Vec<String> = case.contenders.iter().zip(failed).filter_map(failure).collect();
     let foreign: Vec<f64> = results.iter().flatten().flatten().map(|round| round.foreign).collect();

@@ -49,6 +49,13 @@ pub(crate) fn ratios(subject: &[Option<f64>], base: &[Option<f64>]) -> Vec<f64> 
     pairs.filter_map(|pair| Some(pair.0.as_ref()? / pair.1.as_ref().filter(|base| **base > 0.0)?)).collect()
 }
 
+/// `subject - base` of every round in which both were measured.
+#[must_use]
+pub(crate) fn differences(subject: &[Option<f64>], base: &[Option<f64>]) -> Vec<f64> {
+    let pairs = subject.iter().zip(base);
+    pairs.filter_map(|pair| Some(pair.0.as_ref()? - pair.1.as_ref()?)).collect()
+}
+
 /// The value below which `share` (0 to 1) of the samples lie; sorts them. `None` when empty.
 #[must_use]
 pub(crate) fn quantile(samples: &mut [u32], share: f64) -> Option<u32> {

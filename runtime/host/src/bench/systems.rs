@@ -107,6 +107,16 @@ impl<'a> Bench<'a> {
         })
     }
 
+    fn unguarded(&self) -> Result<&Path, BenchError> {
+        self.args.unguarded.as_deref().ok_or_else(|| {
+            BenchError::Missing(
+                "no server without guards\nhelp: cargo build --profile dist --manifest-path \
+                 tests/unguarded/Cargo.toml, then --unguarded tests/unguarded/target/dist/cyte-unguarded"
+                    .to_owned(),
+            )
+        })
+    }
+
     /// The component of a bench gene.
     ///
     /// # Errors
@@ -132,6 +142,12 @@ impl<'a> Bench<'a> {
                 arguments.extend(flags.iter().map(OsString::from));
                 arguments.extend(["--addr".into(), "127.0.0.1:0".into(), self.component(gene)?.into()]);
                 Ok(Launch { label, program, arguments, says: Says::Err })
+            }
+            System::Unguarded { gene, keep } => {
+                let program = self.unguarded()?.to_owned();
+                let mode = if keep { "kept" } else { "fresh" };
+                let arguments = vec![mode.into(), self.component(gene)?.into()];
+                Ok(Launch { label, program, arguments, says: Says::Out })
             }
             System::Cyte { gene, reuse } => {
                 let name = format!("{gene}-{reuse}");

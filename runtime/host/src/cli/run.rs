@@ -23,7 +23,7 @@ use crate::growth::Grown;
 use crate::log::Show;
 use crate::state::trust::{self, Admitted, FirstTrust};
 use crate::state::{IN_PROJECT, StateFolder, clock, head_error};
-use crate::supervise::{Body, Front, GrowConfig, Host};
+use crate::supervise::{Body, Front, GrowConfig, HeadStart, Host};
 use crate::workshop::{Mode, Project};
 
 /// How long genes may take before a person is told what is going on.
@@ -58,6 +58,9 @@ pub(super) struct Run {
     /// How many cells may be alive at once [default: what the machine allows, 1024 at most]
     #[arg(long, value_name = "N", env = "CYTE_CELLS", hide_env = true, value_parser = clap::value_parser!(u32).range(1..))]
     cells: Option<u32>,
+    /// CPU that compiling one gene may take, for slow machines [default: 5s, and 1.5s a MiB]
+    #[arg(long, value_name = "SPAN", env = "CYTE_COMPILE_CPU", hide_env = true, value_parser = span::parse)]
+    compile_cpu: Option<Duration>,
     /// Run a task gene once with this terminal; with several, name it: --task=GENE
     #[arg(long, value_name = "GENE", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     task: Option<String>,
@@ -70,11 +73,12 @@ pub(super) struct Run {
 }
 
 pub(super) fn run(verb: Run, context: &Context) -> Done {
+    let begun = HeadStart::take(verb.cells);
     let source = Source::open(&verb.path)?;
     let state = StateFolder::open(&verb.state.clone().unwrap_or_else(|| source.default_state()))?;
     let admitted = admit(&verb, source, &state, context)?;
     let show = if context.quiet { Show::Nowhere } else { Show::Stderr };
-    let body = grow(state, admitted, &verb, show, context)?;
+    let body = grow(state, admitted, begun, &verb, show, context)?;
     match &verb.task {
         Some(name) => task(&body, name, &verb),
         None => serve(body, &verb, context),
@@ -177,6 +181,7 @@ fn ask_person(introduction: &Introduction) -> bool {
 fn grow(
     state: StateFolder,
     admitted: Admitted,
+    begun: HeadStart,
     verb: &Run,
     show: Show,
     context: &Context,
@@ -191,8 +196,13 @@ fn grow(
             context.note(&project::grown_line(&grown.gene, grown.pre.inspection(), grown.took));
         }
     };
-    let config = GrowConfig { cells: verb.cells, show, extra_roots: extra_roots(&admitted)? };
-    Body::grow(state, admitted, config, &tell)
+    let config = GrowConfig {
+        cells: verb.cells,
+        compile_cpu: verb.compile_cpu,
+        show,
+        extra_roots: extra_roots(&admitted)?,
+    };
+    Body::grow(state, admitted, config, begun, &tell)
 }
 
 /// What SSL_CERT_FILE names, read only where a gene may send requests at all.
