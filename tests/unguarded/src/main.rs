@@ -18,13 +18,14 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
+use wasmtime::Result;
 use wasmtime::component::{Component, Linker, ResourceTable};
-use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result, Store};
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::p2::bindings::{Proxy, ProxyPre};
 use wasmtime_wasi_http::{
-    Error as WasiError, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpView, default_hooks,
+    Error as WasiError, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
 };
 
 /// What a store holds: only what the bindings need.
@@ -32,6 +33,24 @@ struct State {
     wasi: WasiCtx,
     http: WasiHttpCtx,
     table: ResourceTable,
+    hooks: Outside,
+}
+
+/// Where requests of the guest would go; here nowhere, as nothing that is measured sends any.
+struct Outside;
+
+type Io = Box<dyn Future<Output = std::result::Result<(), WasiError>> + Send>;
+type Sent = std::result::Result<(Response<WasiBody>, Io), WasiError>;
+
+impl WasiHttpHooks for Outside {
+    fn send_request(
+        &mut self,
+        _request: Request<WasiBody>,
+        _options: Option<RequestOptions>,
+        _io: Io,
+    ) -> Box<dyn Future<Output = Sent> + Send> {
+        Box::new(std::future::ready(Err(WasiError::HttpRequestDenied)))
+    }
 }
 
 impl WasiView for State {
@@ -42,7 +61,7 @@ impl WasiView for State {
 
 impl WasiHttpView for State {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: default_hooks() }
+        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.hooks }
     }
 }
 
@@ -154,8 +173,12 @@ impl Server {
         if let Some(instance) = kept {
             return Ok(instance);
         }
-        let state =
-            State { wasi: WasiCtx::builder().build(), http: WasiHttpCtx::new(), table: ResourceTable::new() };
+        let state = State {
+            wasi: WasiCtx::builder().build(),
+            http: WasiHttpCtx::new(),
+            table: ResourceTable::new(),
+            hooks: Outside,
+        };
         let mut store = Store::new(&self.engine, state);
         let proxy = self.pre.instantiate_async(&mut store).await?;
         Ok(Instance { store, proxy })
