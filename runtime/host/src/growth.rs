@@ -169,9 +169,7 @@ fn prepare_error(error: &PrepareError) -> CliError {
         }
         PrepareError::Slow { gene, reason }
         | PrepareError::Compile { gene, reason }
-        | PrepareError::Host { gene, reason } => {
-            (Code::Prepare, gene, reason.clone())
-        }
+        | PrepareError::Host { gene, reason } => (Code::Prepare, gene, reason.clone()),
     };
     let mut made = CliError::new(code, format!("cannot run gene `{gene}`"), why);
     made.help = error.remedy();

@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use cyte_dna::{Digest, Manifest, SubKey};
 use cyte_engine::compile::Compiler;
-use cyte_engine::{Alarm, Clock, Genome, GenomeConfig, Geometry, Incubator, Lanes, TaskArguments, TaskEnd, Tissue};
+use cyte_engine::{
+    Alarm, Clock, Genome, GenomeConfig, Geometry, Incubator, Lanes, TaskArguments, TaskEnd, Tissue,
+};
 use cyte_gateway::{AccessLog, Claim, FrontLimits, Gateway, Listener, Mount, RouteConflict, Routes};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{mpsc, watch};
