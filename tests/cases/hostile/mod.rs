@@ -6,6 +6,7 @@ mod cpu;
 mod crowd;
 mod failing;
 mod grants;
+mod limits;
 mod logs;
 mod memory;
 mod outbound;
