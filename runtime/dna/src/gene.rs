@@ -175,6 +175,10 @@ pub struct GeneLimits {
     pub random: Option<u64>,
     /// Outbound requests of one cell at once.
     pub outbound: Option<u32>,
+    /// Lengths of all files in its writable folders together, in bytes.
+    pub files: Option<u64>,
+    /// Files, folders and links in its writable folders together.
+    pub file_count: Option<u32>,
 }
 
 impl GeneLimits {
@@ -254,6 +258,18 @@ impl GeneLimits {
     #[must_use]
     pub fn outbound_or_default(&self) -> u32 {
         self.outbound.unwrap_or(limits::OUTBOUND_PER_CELL)
+    }
+
+    /// Bytes in its writable folders.
+    #[must_use]
+    pub fn files_or_default(&self) -> u64 {
+        self.files.unwrap_or(limits::WRITABLE_BYTES)
+    }
+
+    /// Files, folders and links in its writable folders.
+    #[must_use]
+    pub fn file_count_or_default(&self) -> u32 {
+        self.file_count.unwrap_or(limits::WRITABLE_FILES)
     }
 }
 

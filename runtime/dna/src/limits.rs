@@ -63,6 +63,14 @@ pub const RANDOM_PER_CALL_MAX_BYTES: u64 = 16 * MIB;
 pub const LOG_PER_CELL_BYTES_S: u64 = 64 * KIB;
 /// One line of a cell's log, in bytes.
 pub const LOG_LINE_BYTES: usize = 8 << 10;
+/// Lengths of all files in the writable folders of one gene together, in bytes.
+pub const WRITABLE_BYTES: u64 = 256 * MIB;
+/// The most bytes in writable folders a gene may ask for with `limits.files`.
+pub const WRITABLE_MAX_BYTES: u64 = 1024 * GIB;
+/// Files, folders and links in the writable folders of one gene together.
+pub const WRITABLE_FILES: u32 = 16_384;
+/// The most files a gene may ask for with `limits.file-count`.
+pub const WRITABLE_FILES_MAX: u32 = 1_000_000;
 /// The most uses a gene may ask for with `reuse`.
 pub const REUSE_MAX: u32 = 1_000_000_000;
 /// Uses of a cell of a `wasi:http` 0.2 component that declares nothing.

@@ -18,7 +18,7 @@ use wasmtime_wasi_http::{p2::bindings::ProxyPre, p3::bindings::ServicePre};
 
 use crate::{
     cache::CodeCache,
-    capability::{Folder, Hands, identity},
+    capability::{Folder, Hands, files, identity},
     compile::{self, CompileError},
     engines::{self, Geometry, Kind},
     error::PrepareError,
@@ -263,11 +263,13 @@ fn side(kind: Kind, geometry: Geometry, engines: &EngineList) -> wasmtime::Resul
     let engine = engines::pooled(kind, geometry)?;
     let mut linker = Linker::new(&engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    files::add_to_linker(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     wasmtime_wasi_config::add_to_linker(&mut linker, CellState::config)?;
     identity::add_to_linker(&mut linker)?;
     if kind == Kind::Concurrent {
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
+        files::add_read_only_to_linker(&mut linker)?;
         wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
     }
     let [plain, concurrent] = &**engines;

@@ -154,6 +154,8 @@ mod tests {
             headers: 0,
             random: 0,
             outbound: 0,
+            files: 0,
+            file_count: 0,
         };
         Limiter::new(Arc::new(Vitals::new(Clock::start(), birth)), host.clone(), &limits)
     }

@@ -13,6 +13,7 @@ use wasmtime_wasi_http::{ForbiddenHeaderFilter, WasiHttpCtx, WasiHttpCtxView, Wa
 use crate::{
     capability::{
         Folder, Hands,
+        files::{Holding, Quota},
         http::{Hooks, is_forbidden},
         log::{CellLog, Source},
     },
@@ -47,6 +48,10 @@ pub struct CellLimits {
     pub random: u64,
     /// Outbound requests of a cell at once.
     pub outbound: usize,
+    /// Bytes in the writable folders of the gene.
+    pub files: u64,
+    /// Files in the writable folders of the gene.
+    pub file_count: u64,
 }
 
 impl CellLimits {
@@ -66,6 +71,8 @@ impl CellLimits {
             headers: size(limits.headers_or_default()),
             random: limits.random_or_default(),
             outbound: size(limits.outbound_or_default().into()),
+            files: limits.files_or_default(),
+            file_count: limits.file_count_or_default().into(),
         }
     }
 }
@@ -78,16 +85,22 @@ pub(crate) struct GeneContext {
     pub(crate) limits: CellLimits,
     pub(crate) secrets: Arc<[String]>,
     pub(crate) forbidden: ForbiddenHeaderFilter,
+    /// The bound on its writable folders, where it has any.
+    pub(crate) quota: Option<Arc<Quota>>,
     folders: Vec<Folder>,
     config: WasiConfigVariables,
 }
 
 impl GeneContext {
     pub(crate) fn new(gene: Gene, organism: String, hands: Hands, folders: Vec<Folder>) -> Self {
+        let limits = CellLimits::of(&gene);
+        let max = Holding { bytes: limits.files, files: limits.file_count };
+        let writable = || folders.iter().filter(|folder| folder.write).map(|folder| folder.host.clone());
         Self {
             organism,
             hands,
-            limits: CellLimits::of(&gene),
+            limits,
+            quota: writable().next().is_some().then(|| Arc::new(Quota::new(writable(), max))),
             secrets: gene.grants.secrets.clone().into(),
             forbidden: Arc::new(is_forbidden),
             folders,

@@ -527,6 +527,11 @@ impl Tissue {
         self.lock().counts()
     }
 
+    /// How often something did not fit into its writable folders.
+    pub fn files_refused(&self) -> u64 {
+        self.pre.context.quota.as_ref().map_or(0, |quota| quota.refused())
+    }
+
     /// How many cells were born so far.
     pub fn born(&self) -> u64 {
         self.lock().born()

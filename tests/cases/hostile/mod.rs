@@ -5,6 +5,7 @@ mod compile;
 mod cpu;
 mod crowd;
 mod failing;
+mod files;
 mod grants;
 mod limits;
 mod logs;

@@ -148,6 +148,10 @@ table! {
         "a chatty cell must not fill the disk nor hide the others";
     "log-line" Bytes Number(LOG_LINE_BYTES as u64), "nobody", Some("cyte_log_cut_lines_total"), Some("all::cases::hostile::logs::lines_are_cut_and_cleaned"),
         "one line is held in memory until it ends";
+    "writable-files" Bytes Number(WRITABLE_BYTES), "DNA", Some("cyte_files_refused_total"), Some("all::cases::hostile::files::a_guest_fills_its_folder_and_nothing_else"),
+        "a gene must not fill the disk of its host; lengths of all files in its writable folders together";
+    "writable-file-count" Count Number(WRITABLE_FILES as u64), "DNA", Some("cyte_files_refused_total"), Some("all::cases::hostile::files::a_guest_makes_so_many_files_and_no_more"),
+        "empty files take room too; files, folders and links in its writable folders together";
     "outbound" None Rule("denied"), "DNA", Some("cyte_outbound_denied_total"), Some("all::cases::hostile::outbound::without_a_grant_nothing_leaves"),
         "a gene reaches only what its DNA names";
     "outbound-private" None Rule("denied unless the address itself is named"), "DNA", Some("cyte_outbound_private_denied_total"), Some("all::cases::hostile::outbound::a_name_that_leads_inside_is_denied_although_it_is_granted"),
@@ -254,6 +258,10 @@ table! {
         "a response that is silent for longer outlives every client";
     "cell-table-elements-ceiling" Count Number(CELL_TABLE_ELEMENTS_MAX as u64), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
         "8 MB of the host's memory, which no cell's memory limit counts; one table has 32,768 at most";
+    "writable-files-ceiling" Bytes Number(WRITABLE_MAX_BYTES), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
+        "as good as none, and sums of it do not overflow";
+    "writable-file-count-ceiling" Count Number(WRITABLE_FILES_MAX as u64), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
+        "the host looks at each of them when they get tight";
     "cell-handles-ceiling" Count Number(CELL_HANDLES_MAX as u64), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
         "the host's memory for them is not counted as the cell's";
     "host-call-bytes-ceiling" Bytes Number(HOST_CALL_MAX_BYTES), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),

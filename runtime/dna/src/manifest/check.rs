@@ -283,6 +283,8 @@ impl Scope<'_> {
             ("limits.headers", limits.headers, 1, l::HEADER_FIELDS_MAX_BYTES),
             ("limits.random", limits.random, 0, l::RANDOM_PER_CALL_MAX_BYTES),
             ("limits.outbound", limits.outbound.map(u64::from), 1, l::OUTBOUND_PER_CELL_MAX.into()),
+            ("limits.files", limits.files, 0, l::WRITABLE_MAX_BYTES),
+            ("limits.file-count", limits.file_count.map(u64::from), 0, l::WRITABLE_FILES_MAX.into()),
             ("reuse", gene.reuse.map(u64::from), 1, l::REUSE_MAX.into()),
             ("express.max", gene.express.max.map(u64::from), 1, l::CELLS_PER_GENE_MAX.into()),
         ];

@@ -171,6 +171,8 @@ impl Diff {
         self.optional("limits.headers", &before.headers.map(human_bytes), &after.headers.map(human_bytes));
         self.optional("limits.random", &before.random.map(human_bytes), &after.random.map(human_bytes));
         self.optional("limits.outbound", &before.outbound, &after.outbound);
+        self.optional("limits.files", &before.files.map(human_bytes), &after.files.map(human_bytes));
+        self.optional("limits.file-count", &before.file_count, &after.file_count);
         self.grants(old, new);
     }
 

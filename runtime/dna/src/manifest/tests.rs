@@ -128,6 +128,10 @@ fn caps_are_refused_one_above() {
         ("limits.outbound", l::OUTBOUND_PER_CELL_MAX as usize, |m, n| {
             m.genes[0].limits.outbound = Some(n as u32)
         }),
+        ("limits.files", l::WRITABLE_MAX_BYTES as usize, |m, n| m.genes[0].limits.files = Some(n as u64)),
+        ("limits.file-count", l::WRITABLE_FILES_MAX as usize, |m, n| {
+            m.genes[0].limits.file_count = Some(n as u32)
+        }),
         ("labels", l::LABELS_PER_GENE, |m, n| {
             m.genes[0].labels = (0..n).map(|i| (format!("l{i:04}"), "x".into())).collect();
         }),

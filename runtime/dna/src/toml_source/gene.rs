@@ -103,6 +103,8 @@ const LIMIT_KEYS: &[&str] = &[
     "headers",
     "random",
     "outbound",
+    "files",
+    "file-count",
 ];
 
 impl GeneSource {
@@ -392,6 +394,8 @@ impl Reader {
             headers: self.amount(&table, "headers", bytes, 1, l::HEADER_FIELDS_MAX_BYTES),
             random: self.amount(&table, "random", bytes, 0, l::RANDOM_PER_CALL_MAX_BYTES),
             outbound: self.number(&table, "outbound", 1, l::OUTBOUND_PER_CELL_MAX),
+            files: self.amount(&table, "files", bytes, 0, l::WRITABLE_MAX_BYTES),
+            file_count: self.number(&table, "file-count", 0, l::WRITABLE_FILES_MAX),
         }
     }
 

@@ -25,7 +25,7 @@ files = [{ from = "assets", to = "/assets" }, { from = "data", to = "/data", wri
 config = { greeting = "hello", "a.b" = "c" }
 environment = { MODE = "fast" }
 secrets = ["token"]
-limits = { memory = "64MiB", cpu = "500ms", wall = "10s", body = "8MiB", wait = "100ms", waiters = 8, idle = "5s", tables = 10, handles = 20, host-call = "2MiB", headers = "1KiB", random = "1KiB", outbound = 3 }
+limits = { memory = "64MiB", cpu = "500ms", wall = "10s", body = "8MiB", wait = "100ms", waiters = 8, idle = "5s", tables = 10, handles = 20, host-call = "2MiB", headers = "1KiB", random = "1KiB", outbound = 3, files = "1GiB", file-count = 7 }
 express = { min = 0, max = 64, scope = "network" }
 build = { command = "make front" }
 
@@ -69,6 +69,7 @@ fn every_key_is_read() {
     let limits = front.limits;
     assert_eq!((limits.wait_ms, limits.waiters, limits.idle_ms), (Some(100), Some(8), Some(5_000)));
     assert_eq!((limits.tables, limits.handles, limits.outbound), (Some(10), Some(20), Some(3)));
+    assert_eq!((limits.files, limits.file_count), (Some(1 << 30), Some(7)));
     assert_eq!((limits.host_call, limits.headers, limits.random), (Some(2 << 20), Some(1024), Some(1024)));
     assert_eq!((front.express.min, front.express.max, front.express.scope), (0, Some(64), Scope::Network));
     assert_eq!(front.build.as_deref(), Some("make front"));
@@ -177,6 +178,8 @@ fn values_of_the_wrong_kind_or_size_are_faults() {
         "limits = { headers = \"2MiB\" }",
         "limits = { random = 1 }",
         "limits = { outbound = 257 }",
+        "limits = { files = \"2TiB\" }",
+        "limits = { file-count = 1000001 }",
         "labels = [\"a\"]",
         "labels = { a = 1 }",
         "labels = { A = \"b\" }",
