@@ -12,11 +12,20 @@
 //! - [`Organism`]: the state machine that the governor drives with [`Stimulus`] and whose
 //!   [`Response`]s it performs.
 
+pub mod constants;
+pub mod dice;
+mod endocrine;
+mod family;
 pub mod fast;
 pub mod homeostasis;
+pub mod law;
 pub mod lineage;
 mod organism;
+mod share;
 mod time;
+
+pub use endocrine::{Felt, ReleaseError};
+pub use family::{Census, Phase, Reading};
 
 pub use organism::{Organism, Response, Stimulus};
 pub use time::Nanos;

@@ -47,7 +47,11 @@ fn a_guest_that_spins_after_its_head_is_cut_off() {
 #[test]
 fn healthy_requests_are_answered_while_every_processor_spins() {
     let budget = "limits = { cpu = \"2s\" }";
-    let host = zoo::host(&[("state", &format!("reuse = 1000000\n{}", zoo::ONE)), ("spin", budget), ("p3-spin", budget)]);
+    let host = zoo::host(&[
+        ("state", &format!("reuse = 1000000\n{}", zoo::ONE)),
+        ("spin", budget),
+        ("p3-spin", budget),
+    ]);
     host.says("/", "1\n");
     let spinning: Vec<_> = SPINNERS.iter().map(|name| (name, host.begin(name, "/spin"))).collect();
     until("both spin", || SPINNERS.iter().all(|name| host.gene(name)["busy"] == 1).then_some(()));
