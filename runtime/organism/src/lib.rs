@@ -22,6 +22,7 @@ pub mod law;
 pub mod lineage;
 mod organism;
 mod share;
+pub mod sim;
 mod time;
 
 pub use endocrine::{Felt, ReleaseError};

@@ -175,7 +175,9 @@ impl Class {
             let service = sample.service.0 as f64;
             let drain = DRAIN_MIN.0.max(sample.activation.0.saturating_mul(4)) as f64;
             let missing = self.rate * service / 1e9 - inflight;
-            (service / drain).min(1.0) * queued + missing.max(0.0)
+            // Before the first request ended nobody knows how long one takes: each may need a slot.
+            let pressing = if service > 0.0 { (service / drain).min(1.0) } else { 1.0 };
+            pressing * queued + missing.max(0.0)
         } else {
             queued
         };

@@ -244,7 +244,10 @@ impl Law {
         samples: &[ClassSample<'_>],
         decisions: &mut Vec<Decision>,
     ) {
-        if self.ran.is_some_and(|ran| now.since(ran) < self.constants.reflex_gap) {
+        if let Some(ran) = self.ran
+            && now.since(ran) < self.constants.reflex_gap
+        {
+            self.deadline = Some(ran + self.constants.reflex_gap);
             return;
         }
         let is_tick = self.ticked.is_none() || now >= self.next_tick;
