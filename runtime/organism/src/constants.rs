@@ -22,6 +22,12 @@ pub const DRAIN_MIN: Nanos = Nanos::from_millis(200);
 /// Delay from woken to polled above which the cores are full and growth cannot help.
 pub const RUN_DELAY_MAX: Nanos = Nanos::from_millis(2);
 
+/// Share of the cores' time in use above which they are full.
+pub const BUSY_MAX: f64 = 0.97;
+
+/// Half-life of the average of that share: a full tick is not full cores.
+pub const BUSY_HALF_LIFE: Nanos = Nanos::from_millis(50);
+
 /// How long the anti-hormone of full cores lasts after the last tick that felt them.
 pub const SUPPRESSION: Nanos = Nanos::from_millis(100);
 

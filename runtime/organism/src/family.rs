@@ -120,7 +120,8 @@ impl Family {
 
     /// Brings the tree in line with what the host sees; readings that do not ascend are passed
     /// over. What a cell that no longer serves remembered of its load goes to those that do, in
-    /// equal parts: the demand it felt outlives it.
+    /// equal parts: the demand it felt outlives it. The slow memory of a cell that was told to die
+    /// goes with it: it was surplus, and its memory would only keep the next one from dying.
     pub(crate) fn follow(&mut self, readings: &[Reading]) -> Census {
         let mut left = Left::default();
         let is_same = self.members.len() == readings.len()
@@ -210,7 +211,7 @@ fn update(member: &mut Member, now: &Reading, left: &mut Left) {
     member.reading = Reading { mother: member.reading.mother, ..*now };
     if served && !member.is_ready() {
         left.fast += std::mem::take(&mut member.fast);
-        left.slow += std::mem::take(&mut member.slow);
+        member.slow = 0.0;
     }
 }
 
@@ -268,6 +269,6 @@ mod tests {
         all[1].phase = Phase::Draining;
         assert_eq!(family.follow(&all[1..]), Census { ready: 1, pending: 0, draining: 1, inflight: 1 });
         let last = family.members()[1];
-        assert_eq!((last.fast, last.slow), (18.0, 9.0));
+        assert_eq!((last.fast, last.slow), (18.0, 6.0), "one crashed, one was told to die");
     }
 }

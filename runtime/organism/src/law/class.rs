@@ -64,6 +64,8 @@ pub(crate) struct Class {
     pub(crate) owed_since: Option<Nanos>,
     /// Most cells it may have while not all classes can have what they want.
     pub(crate) fair: Option<f64>,
+    /// See [`super::Demand::soon_ppm`].
+    pub(crate) soon_ppm: u32,
     is_known: bool,
     rate: f64,
     arrived: u64,
@@ -88,6 +90,7 @@ impl Class {
             credit: 0.0,
             owed_since: None,
             fair: None,
+            soon_ppm: 0,
             is_known: false,
             rate: 0.0,
             arrived: 0,
@@ -160,6 +163,8 @@ impl Class {
             self.renewals = self.renewals.saturating_add(i64::try_from(retired).unwrap_or(i64::MAX));
         }
         self.is_known = true;
+        let soon = sample.activation.0 as f64 * 1e6 / sample.service.0 as f64;
+        self.soon_ppm = if sample.service.0 == 0 { 0 } else { soon.min(1e6) as u32 };
         self.arrived = sample.arrived;
         self.retired = sample.retired;
     }
@@ -307,6 +312,6 @@ impl Class {
 }
 
 /// The part of a difference that an average with `half_life` makes up in `elapsed`.
-fn part(elapsed: Nanos, half_life: Nanos) -> f64 {
+pub(super) fn part(elapsed: Nanos, half_life: Nanos) -> f64 {
     1.0 - libm::exp2(-(elapsed.0 as f64) / half_life.0.max(1) as f64)
 }

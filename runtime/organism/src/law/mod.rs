@@ -15,6 +15,11 @@
 //! - Budgets of births, refill and death fill with time and not with runs: reflexes run the law
 //!   every few milliseconds, and a cap for each run would be no cap at all.
 //! - Deaths are decided at ticks only; a reflex can make cells and never end one.
+//! - The slow memory of a cell that was told to die dies with it; kept, it held 4 % more cells on a
+//!   falling tide.
+//! - Demand leaves a stem where it is while slots will come free sooner than a stem wakes: against
+//!   waking for every queued request 2-46 % fewer births, and fewer cell-seconds than on demand.
+//! - Full cores are told by their use as well as by run delay.
 //! - Averages rise over at most two ticks of what was not looked at: one busy look after a long
 //!   sleep is not half a second of load.
 //!
@@ -29,9 +34,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::constants::{
-    CLASSES_MAX, ClassSpec, ConstantError, Constants, RUN_DELAY_MAX, SUPPRESSION, within,
-};
+use crate::constants::{BUSY_HALF_LIFE, BUSY_MAX, CLASSES_MAX, ClassSpec, ConstantError, Constants, RUN_DELAY_MAX, SUPPRESSION, within};
 use crate::dice::Dice;
 use crate::endocrine::{ReleaseError, check_strength};
 use crate::family::Reading;
@@ -77,6 +80,9 @@ pub struct HostSample {
     pub room: u32,
     /// Mean delay from woken to polled since the last run.
     pub run_delay: Nanos,
+    /// Share of the cores' time since the last run that cells used, in thousandths; 0 where the
+    /// host does not know.
+    pub busy_permille: u32,
 }
 
 /// What a request may do on its own path, as the law last published it.
@@ -90,13 +96,23 @@ pub struct Demand {
     pub slots: u32,
     /// Most cells of the class.
     pub max: u32,
+    /// Share of busy slots, in millionths, that come free by themselves in the time that a request
+    /// should wait for rather than take a stem.
+    pub soon_ppm: u32,
 }
 
 impl Demand {
-    /// Whether a request that finds no free slot takes a stem at once. `queued` counts it too;
-    /// cells on their way take theirs first, so that one burst does not wake a cell a request.
-    pub fn may_take(&self, queued: u32, pending: u32, placed: u32, stems: u32) -> bool {
-        self.is_open && stems > self.floor && placed < self.max && queued > pending.saturating_mul(self.slots)
+    /// Whether a request that finds no free slot takes a stem at once. `queued` counts it too,
+    /// `busy` is slots in use.
+    ///
+    /// Cells on their way serve those who wait first, so that one burst does not wake a cell a
+    /// request. So do slots that come free on their own before a stem could be awake: with a
+    /// hundred slots of 50 ms one comes free every half millisecond, and a cell that is awake
+    /// after 3 ms would find nobody waiting.
+    pub fn may_take(&self, queued: u32, busy: u32, pending: u32, placed: u32, stems: u32) -> bool {
+        let soon = u64::from(busy) * u64::from(self.soon_ppm) / 1_000_000;
+        let spoken_for = u64::from(pending) * u64::from(self.slots) + soon;
+        self.is_open && stems > self.floor && placed < self.max && u64::from(queued) > spoken_for
     }
 }
 
@@ -132,6 +148,7 @@ pub struct Law {
     ticked: Option<Nanos>,
     next_tick: Nanos,
     suppressed_until: Nanos,
+    busy: f64,
     births: f64,
     refills: f64,
     asks: Vec<Ask>,
@@ -166,6 +183,7 @@ impl Law {
             ticked: None,
             next_tick: Nanos(0),
             suppressed_until: Nanos(0),
+            busy: 0.0,
             births: f64::from(constants.birth_cap),
             refills: f64::from(constants.refill),
             asks: Vec::new(),
@@ -251,8 +269,8 @@ impl Law {
             return;
         }
         let is_tick = self.ticked.is_none() || now >= self.next_tick;
-        self.note_run_delay(now, host.run_delay);
         let elapsed = self.ran.map_or(self.constants.tick, |ran| now.since(ran));
+        self.note_cores(now, elapsed, host);
         self.fill_budgets(elapsed);
         for sample in samples {
             if let Some(class) = self.classes.get_mut(&sample.class) {
@@ -304,6 +322,7 @@ impl Law {
             is_open: self.ran.is_none_or(|ran| ran >= self.suppressed_until),
             slots: known.spec.slots,
             max: known.spec.max,
+            soon_ppm: known.soon_ppm,
         }
     }
 
@@ -325,8 +344,12 @@ impl Law {
         &self.constants
     }
 
-    fn note_run_delay(&mut self, now: Nanos, run_delay: Nanos) {
-        if run_delay > RUN_DELAY_MAX {
+    /// Full cores release an anti-hormone to every class. Delay tells of them where turns are long;
+    /// with short turns only their use does, and more cells would still not serve sooner.
+    fn note_cores(&mut self, now: Nanos, elapsed: Nanos, host: HostSample) {
+        let busy = f64::from(host.busy_permille) / 1_000.0;
+        self.busy += (busy - self.busy) * class::part(elapsed.min(self.constants.tick), BUSY_HALF_LIFE);
+        if host.run_delay > RUN_DELAY_MAX || self.busy > BUSY_MAX {
             self.suppressed_until = now + SUPPRESSION.max(self.constants.tick);
         }
     }

@@ -18,15 +18,29 @@ pub(super) struct Job<T> {
 /// The cores of a host.
 #[derive(Debug)]
 pub(super) struct Cores<T> {
+    all: u32,
     free: u32,
     waiting: VecDeque<Job<T>>,
     delay: u128,
     turns: u64,
+    /// Core time used up to `counted`, since it was last asked for at `asked`.
+    used: u128,
+    counted: Nanos,
+    asked: Nanos,
 }
 
 impl<T: Copy> Cores<T> {
     pub(super) fn new(cores: u32) -> Self {
-        Self { free: cores, waiting: VecDeque::new(), delay: 0, turns: 0 }
+        Self {
+            all: cores,
+            free: cores,
+            waiting: VecDeque::new(),
+            delay: 0,
+            turns: 0,
+            used: 0,
+            counted: Nanos(0),
+            asked: Nanos(0),
+        }
     }
 
     /// Somebody woke with work to do.
@@ -40,6 +54,7 @@ impl<T: Copy> Cores<T> {
             return None;
         }
         let job = self.waiting.pop_front()?;
+        self.count(now);
         self.free -= 1;
         self.delay += u128::from(now.since(job.since).0);
         self.turns += 1;
@@ -49,6 +64,7 @@ impl<T: Copy> Cores<T> {
 
     /// A turn ended; what is left of the work waits for the next one.
     pub(super) fn yielded(&mut self, now: Nanos, job: Job<T>) {
+        self.count(now);
         self.free += 1;
         if job.left > Nanos(0) {
             self.waiting.push_back(Job { since: now, ..job });
@@ -60,6 +76,20 @@ impl<T: Copy> Cores<T> {
         let mean = self.delay.checked_div(u128::from(self.turns)).unwrap_or(0);
         (self.delay, self.turns) = (0, 0);
         Nanos(u64::try_from(mean).unwrap_or(u64::MAX))
+    }
+
+    /// Share of the cores' time in use since it was last asked, in thousandths.
+    pub(super) fn busy_permille(&mut self, now: Nanos) -> u32 {
+        self.count(now);
+        let span = u128::from(now.since(self.asked).0) * u128::from(self.all);
+        let share = (self.used * 1_000).checked_div(span).unwrap_or(0);
+        (self.used, self.asked) = (0, now);
+        u32::try_from(share).unwrap_or(1_000)
+    }
+
+    fn count(&mut self, now: Nanos) {
+        self.used += u128::from(now.since(self.counted).0) * u128::from(self.all - self.free);
+        self.counted = now;
     }
 }
 
@@ -83,5 +113,6 @@ mod tests {
         assert_eq!((order, now), (vec!['a', 'b', 'a'], Nanos::from_millis(3)));
         assert_eq!(cores.run_delay(), Nanos(2_000_000 / 3));
         assert_eq!(cores.run_delay(), Nanos(0));
+        assert_eq!(cores.busy_permille(Nanos::from_millis(6)), 500);
     }
 }

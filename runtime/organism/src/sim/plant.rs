@@ -288,7 +288,7 @@ impl Plant {
         let Some(tissue) = self.tissues.get(class) else { return };
         let cells = &tissue.cells;
         let takes = self.mind.demand(id).is_some_and(|demand| {
-            demand.may_take(tissue.queue.len() as u32, cells.pending, cells.placed(), self.stems)
+            demand.may_take(tissue.queue.len() as u32, cells.inflight, cells.pending, cells.placed(), self.stems)
         });
         if takes {
             let mother = cells.last_readings().first().map(|reading| reading.niche);
@@ -473,6 +473,7 @@ impl Plant {
             stems: self.stems,
             room: self.host.places.saturating_sub(placed).saturating_sub(self.stems),
             run_delay: self.cores.run_delay(),
+            busy_permille: self.cores.busy_permille(self.now),
         };
         let (now, t, wake) = (self.now, self.seconds(), self.host.wake_ms);
         let ahead = t + (wake * (1.0 + self.host.spread) + 20.0) / 1e3;
@@ -531,6 +532,10 @@ impl Plant {
         }
         for _ in living..cells {
             let placed: u32 = self.tissues.iter().map(|tissue| tissue.cells.placed()).sum();
+            let held = self.tissues.get(class).map_or(0, |tissue| tissue.cells.placed());
+            if self.tissues.get(class).is_none_or(|tissue| held >= tissue.plan.spec.max) {
+                break;
+            }
             let is_stem = from_stems && self.stems > 0;
             if is_stem {
                 self.stems -= 1;

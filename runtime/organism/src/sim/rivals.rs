@@ -65,7 +65,7 @@ impl Mind for OnDemand {
 
     fn demand(&self, class: ClassId) -> Option<Demand> {
         let spec = self.specs.get(class.0 as usize)?;
-        Some(Demand { floor: 0, is_open: true, slots: spec.slots, max: spec.max })
+        Some(Demand { is_open: true, slots: spec.slots, max: spec.max, ..Demand::default() })
     }
 }
 

@@ -104,7 +104,7 @@ impl World {
                 retired: tissue.retired,
             })
             .collect();
-        let host = HostSample { stems: self.stems, room: self.room, run_delay: self.run_delay };
+        let host = HostSample { stems: self.stems, room: self.room, run_delay: self.run_delay, busy_permille: 0 };
         self.law.run(self.now, host, &samples, &mut self.decisions);
         for decision in self.decisions.clone() {
             self.perform(decision);
