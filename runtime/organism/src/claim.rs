@@ -330,7 +330,8 @@ mod tests {
                     Output::Retire(_) => {}
                     Output::Tell(message) => {
                         for to in (0..self.hosts.len()).filter(|to| *to != at) {
-                            let is_cut = self.is_parted && (to < self.hosts.len() / 2) != (at < self.hosts.len() / 2);
+                            let is_cut =
+                                self.is_parted && (to < self.hosts.len() / 2) != (at < self.hosts.len() / 2);
                             for _ in 0..1 + self.dice.below(2) {
                                 if is_cut || self.dice.unit() < self.loss {
                                     continue;

@@ -256,7 +256,14 @@ mod tests {
                             let at = to.0 as usize;
                             let mut out = Vec::new();
                             let edges = self.edges[at].clone();
-                            self.hosts[at].receive(Nanos(1), HostId(sender as u64), quota, self.room[at], &edges, &mut out);
+                            self.hosts[at].receive(
+                                Nanos(1),
+                                HostId(sender as u64),
+                                quota,
+                                self.room[at],
+                                &edges,
+                                &mut out,
+                            );
                             check_hop(sender, &quota, &out)?;
                             queue.extend(out.into_iter().map(|out| (at, out)));
                         }

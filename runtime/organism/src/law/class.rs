@@ -64,6 +64,8 @@ pub(crate) struct Class {
     pub(crate) owed_since: Option<Nanos>,
     /// Most cells it may have while not all classes can have what they want.
     pub(crate) fair: Option<f64>,
+    /// Cells above which the cores could not drive one more.
+    pub(crate) useful: u32,
     /// See [`super::Demand::soon_ppm`].
     pub(crate) soon_ppm: u32,
     is_known: bool,
@@ -90,6 +92,7 @@ impl Class {
             credit: 0.0,
             owed_since: None,
             fair: None,
+            useful: u32::MAX,
             soon_ppm: 0,
             is_known: false,
             rate: 0.0,
@@ -103,7 +106,7 @@ impl Class {
     }
 
     pub(crate) fn can_grow(&self) -> bool {
-        self.census.placed() < self.spec.max
+        self.census.placed() < self.spec.max && (self.living() < self.useful || self.living() < self.spec.min)
     }
 
     /// Whether it may have one more cell and still hold no more than its share.

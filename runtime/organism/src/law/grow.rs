@@ -169,8 +169,9 @@ impl Law {
         for sample in run.samples {
             let Some(class) = self.classes.get_mut(&sample.class) else { continue };
             let asked = std::mem::take(&mut class.asked);
-            // Full cores are asked for less, not helped by others' cells of the same kind here.
-            let unmet = if run.is_suppressed { class.view.growth } else { f64::from(asked) };
+            // Where the cores are full, all that is wanted is for other hosts.
+            let is_full = run.is_suppressed || class.living() >= class.useful;
+            let unmet = if is_full { class.view.growth } else { f64::from(asked) };
             class.view.unmet = unmet;
             class.view.unmet_since =
                 if unmet >= 1.0 { class.view.unmet_since.or(Some(run.now)) } else { None };
@@ -185,7 +186,8 @@ fn want(class: &Class) -> f64 {
     let living = f64::from(class.living());
     let wish =
         if class.view.growth > 0.0 { living + class.view.growth } else { class.view.wanted.min(living) };
-    wish.max(f64::from(class.spec.min)).min(f64::from(class.spec.max))
+    let most = class.spec.max.min(class.useful.max(class.living()));
+    wish.max(f64::from(class.spec.min)).min(f64::from(most))
 }
 
 /// Whole cells that a class asks for, inside its bounds and its share.
@@ -196,7 +198,8 @@ fn ask(run: &Run<'_>, class: &Class, dice: &mut Dice) -> u32 {
     let wish = dice.round(class.view.growth);
     let room = class.spec.max.saturating_sub(class.census.placed());
     let share = class.fair.map_or(u32::MAX, |fair| (fair as u32).saturating_sub(class.living()));
-    wish.min(room).min(share).min(run.births)
+    let useful = class.useful.saturating_sub(class.living());
+    wish.min(room).min(share).min(useful).min(run.births)
 }
 
 /// One birth by whatever way there is: a stem, a division, from nothing.
@@ -247,6 +250,12 @@ fn divide(
     let count = count.min(run.room).min(run.births);
     if count == 0 {
         return 0;
+    }
+    if class.living() == 0 {
+        // Nobody is there to divide: one is made from nothing, the others are her daughters.
+        run.room -= 1;
+        commit(run, class, id, Act::Found, cause);
+        return 1;
     }
     let now = run.now;
     let members = class.family.members_mut();

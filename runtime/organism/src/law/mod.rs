@@ -19,7 +19,9 @@
 //!   falling tide.
 //! - Demand leaves a stem where it is while slots will come free sooner than a stem wakes: against
 //!   waking for every queued request 2-46 % fewer births, and fewer cell-seconds than on demand.
-//! - Full cores are told by their use as well as by run delay.
+//! - Full cores are told by their use as well as by run delay, and before either tells: a class
+//!   whose requests compute grows to no more cells than the cores can drive at once, and one. A
+//!   signal of full cores comes some 100 ms late, and by then a queue has called for many.
 //! - Averages rise over at most two ticks of what was not looked at: one busy look after a long
 //!   sleep is not half a second of load.
 //!
@@ -34,7 +36,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::constants::{BUSY_HALF_LIFE, BUSY_MAX, CLASSES_MAX, ClassSpec, ConstantError, Constants, RUN_DELAY_MAX, SUPPRESSION, within};
+use crate::constants::{
+    BUSY_HALF_LIFE, BUSY_MAX, CLASSES_MAX, ClassSpec, ConstantError, Constants, RUN_DELAY_MAX, SUPPRESSION,
+    within,
+};
 use crate::dice::Dice;
 use crate::endocrine::{ReleaseError, check_strength};
 use crate::family::Reading;
@@ -64,6 +69,8 @@ pub struct ClassSample<'a> {
     pub arrived: u64,
     /// `S`: the mean time a request holds a slot, as it would be on free cores.
     pub service: Nanos,
+    /// The part of it that is CPU time; 0 where nothing was measured yet.
+    pub computing: Nanos,
     /// `A`: from commitment to serving.
     pub activation: Nanos,
     /// Cells retired by use, age or memory since the host started, and not succeeded in their
@@ -83,6 +90,8 @@ pub struct HostSample {
     /// Share of the cores' time since the last run that cells used, in thousandths; 0 where the
     /// host does not know.
     pub busy_permille: u32,
+    /// Cores that cells may use; 0 where the host does not know.
+    pub cores: u32,
 }
 
 /// What a request may do on its own path, as the law last published it.
@@ -275,6 +284,7 @@ impl Law {
         for sample in samples {
             if let Some(class) = self.classes.get_mut(&sample.class) {
                 class.sense(now, elapsed, &self.constants, self.transport, sample);
+                class.useful = useful(host.cores, class.spec.slots, sample);
             }
         }
         let births = self.births as u32;
@@ -321,7 +331,7 @@ impl Law {
             floor: if known.spec.core { 0 } else { self.constants.stems_floor() },
             is_open: self.ran.is_none_or(|ran| ran >= self.suppressed_until),
             slots: known.spec.slots,
-            max: known.spec.max,
+            max: known.spec.max.min(known.useful),
             soon_ppm: known.soon_ppm,
         }
     }
@@ -403,6 +413,14 @@ impl Law {
         });
         self.deadline = clock.into_iter().chain(reflexes).min();
     }
+}
+
+/// Cells of a class that the cores can drive at once, and one more to hand over without a gap.
+fn useful(cores: u32, slots: u32, sample: &ClassSample<'_>) -> u32 {
+    let computing = u128::from(sample.computing.0) * u128::from(slots);
+    let driven = (u128::from(cores) * u128::from(sample.service.0)).checked_div(computing);
+    // Nothing known, no bound.
+    driven.filter(|_| cores > 0).and_then(|driven| u32::try_from(driven + 2).ok()).unwrap_or(u32::MAX)
 }
 
 /// How often a law looks again that wants more stems and has no room for them.

@@ -21,7 +21,13 @@ impl Arrivals {
     pub(super) fn rate(&self, t: f64) -> f64 {
         match &self.load {
             Load::Constant { rate } => *rate,
-            Load::Step { base, peak, from, to } => if (*from..*to).contains(&t) { *peak } else { *base },
+            Load::Step { base, peak, from, to } => {
+                if (*from..*to).contains(&t) {
+                    *peak
+                } else {
+                    *base
+                }
+            }
             Load::Flash { base, height, at, rise, decay } => {
                 let crowd: f64 = at.iter().map(|at| crowd(t - at, *rise, *decay)).sum();
                 base * (1.0 + height * crowd)
@@ -147,7 +153,10 @@ mod tests {
     fn loads_have_the_shapes_that_they_are_named_for() {
         let flash = Load::Flash { base: 400.0, height: 14.0, at: vec![60.0], rise: 0.5, decay: 20.0 };
         let arrivals = Arrivals::new(flash, 1);
-        assert_eq!((arrivals.rate(59.0), arrivals.rate(60.25), arrivals.rate(60.5)), (400.0, 3_200.0, 6_000.0));
+        assert_eq!(
+            (arrivals.rate(59.0), arrivals.rate(60.25), arrivals.rate(60.5)),
+            (400.0, 3_200.0, 6_000.0)
+        );
         assert!((arrivals.rate(80.5) - 400.0 * (1.0 + 14.0 / std::f64::consts::E)).abs() < 1e-6);
         let tide = Arrivals::new(Load::Sine { mean: 1_600.0, amplitude: 1_400.0, period: 120.0 }, 1);
         assert!((tide.rate(30.0) - 3_000.0).abs() < 1e-6 && (tide.rate(90.0) - 200.0).abs() < 1e-6);

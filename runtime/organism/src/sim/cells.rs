@@ -1,9 +1,9 @@
 //! The cells of one simulated class: slots, dispatch, and the readings a host would take.
 
 use super::arrivals::Nature;
+use crate::Nanos;
 use crate::family::{Phase, Reading};
 use crate::lineage::Niche;
-use crate::Nanos;
 
 /// Names a cell; stays what it was when another takes its space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -67,7 +67,9 @@ impl fmt::Display for Controller {
 
 /// There is no controller of that name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no controller `{0}`: hormone, hybrid, central, on-demand, kpa, fast-kpa, hpa, oracle, static-N")]
+#[error(
+    "there is no controller `{0}`: hormone, hybrid, central, on-demand, kpa, fast-kpa, hpa, oracle, static-N"
+)]
 pub struct UnknownController(String);
 
 impl FromStr for Controller {

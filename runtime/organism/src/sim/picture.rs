@@ -42,7 +42,8 @@ pub fn draw(outcomes: &[Outcome], class: usize) -> String {
         .filter_map(|outcome| Some((outcome.controller.to_string(), outcome.classes.get(class)?)))
         .collect();
     let panels = panels(&known);
-    let end = known.iter().filter_map(|(_, class)| class.points.last()).map(|point| point.at).fold(1.0, f64::max);
+    let end =
+        known.iter().filter_map(|(_, class)| class.points.last()).map(|point| point.at).fold(1.0, f64::max);
     // The last point falls a few nanoseconds short of the end.
     let end = libm::ceil(end - 1e-3);
     let height = TOP + panels.len() as f64 * (PANEL + GAP) + 16.0;
@@ -51,10 +52,16 @@ pub fn draw(outcomes: &[Outcome], class: usize) -> String {
          <rect width=\"{WIDTH}\" height=\"{height}\" fill=\"#ffffff\"/>\n"
     );
     let title = match (outcomes.first(), known.first()) {
-        (Some(outcome), Some((_, class))) => format!("{}: {}, seed {}", outcome.scenario, class.class, outcome.seed),
+        (Some(outcome), Some((_, class))) => {
+            format!("{}: {}, seed {}", outcome.scenario, class.class, outcome.seed)
+        }
         _ => "nothing was simulated".to_owned(),
     };
-    let _ = writeln!(svg, "<text x=\"{LEFT}\" y=\"24\" font-size=\"16\" font-weight=\"bold\">{}</text>", escape(&title));
+    let _ = writeln!(
+        svg,
+        "<text x=\"{LEFT}\" y=\"24\" font-size=\"16\" font-weight=\"bold\">{}</text>",
+        escape(&title)
+    );
     legend(&mut svg, &known);
     for (at, panel) in panels.iter().enumerate() {
         draw_panel(&mut svg, panel, TOP + at as f64 * (PANEL + GAP), end, at + 1 == panels.len());
@@ -115,7 +122,12 @@ fn draw_panel(svg: &mut String, panel: &Panel<'_>, top: f64, end: f64, is_last: 
     let bottom = libm::floor(least / step) * step;
     let x = |at: f64| LEFT + at / end * (WIDTH - LEFT - RIGHT);
     let y = |value: f64| top + PANEL - (value - bottom) / (most - bottom) * PANEL;
-    let _ = writeln!(svg, "<text x=\"{LEFT}\" y=\"{:.2}\" font-weight=\"bold\">{}</text>", top - 8.0, escape(panel.title));
+    let _ = writeln!(
+        svg,
+        "<text x=\"{LEFT}\" y=\"{:.2}\" font-weight=\"bold\">{}</text>",
+        top - 8.0,
+        escape(panel.title)
+    );
     let _ = writeln!(
         svg,
         "<text x=\"16\" y=\"{:.2}\" transform=\"rotate(-90 16 {:.2})\" text-anchor=\"middle\">{}</text>",
@@ -199,7 +211,9 @@ mod tests {
         };
         let outcomes = [Controller::Hybrid, Controller::Kpa].map(|who| run(&scenario, who, 1).unwrap());
         let svg = draw(&outcomes, 0);
-        for part in ["a &lt;small&gt; one", ">hybrid<", ">kpa<", ">Load<", "requests/s", "cells", "mean F", "5 s"] {
+        for part in
+            ["a &lt;small&gt; one", ">hybrid<", ">kpa<", ">Load<", "requests/s", "cells", "mean F", "5 s"]
+        {
             assert!(svg.contains(part), "{part}");
         }
         assert_eq!(svg.matches("<polyline").count(), 1 + 3 + 1 + 2);

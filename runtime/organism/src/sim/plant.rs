@@ -288,7 +288,13 @@ impl Plant {
         let Some(tissue) = self.tissues.get(class) else { return };
         let cells = &tissue.cells;
         let takes = self.mind.demand(id).is_some_and(|demand| {
-            demand.may_take(tissue.queue.len() as u32, cells.inflight, cells.pending, cells.placed(), self.stems)
+            demand.may_take(
+                tissue.queue.len() as u32,
+                cells.inflight,
+                cells.pending,
+                cells.placed(),
+                self.stems,
+            )
         });
         if takes {
             let mother = cells.last_readings().first().map(|reading| reading.niche);
@@ -351,7 +357,8 @@ impl Plant {
         }
         tissue.meter.served(task.arrived, now);
         let took = took.0 as f64;
-        tissue.service = if tissue.service > 0.0 { tissue.service + (took - tissue.service) / 64.0 } else { took };
+        tissue.service =
+            if tissue.service > 0.0 { tissue.service + (took - tissue.service) / 64.0 } else { took };
         if freed == Freed::Nothing {
             self.note(task.class);
         }
@@ -474,14 +481,19 @@ impl Plant {
             room: self.host.places.saturating_sub(placed).saturating_sub(self.stems),
             run_delay: self.cores.run_delay(),
             busy_permille: self.cores.busy_permille(self.now),
+            cores: self.host.cores,
         };
         let (now, t, wake) = (self.now, self.seconds(), self.host.wake_ms);
         let ahead = t + (wake * (1.0 + self.host.spread) + 20.0) / 1e3;
         let constants = self.constants;
         let gauges: Vec<Gauge> =
             self.tissues.iter_mut().map(|tissue| tissue.look(now, &constants, t, ahead)).collect();
-        let samples: Vec<ClassSample<'_>> =
-            self.tissues.iter().enumerate().map(|(class, tissue)| tissue.sample(class, millis(wake))).collect();
+        let samples: Vec<ClassSample<'_>> = self
+            .tissues
+            .iter()
+            .enumerate()
+            .map(|(class, tissue)| tissue.sample(class, millis(wake)))
+            .collect();
         let mut orders = std::mem::take(&mut self.orders);
         let look = Look { now, host, samples: &samples, gauges: &gauges };
         let next = self.mind.act(&look, &mut orders);
@@ -606,6 +618,7 @@ impl Tissue {
             head: self.queue.front().copied(),
             arrived: self.arrived,
             service: Nanos(self.service as u64),
+            computing: if self.service > 0.0 { millis(self.plan.cpu_ms) } else { Nanos(0) },
             activation,
             retired: 0,
         }

@@ -183,7 +183,8 @@ impl HpaMemory {
         let slots = f64::from(living * spec.slots);
         let used = if seconds > 0.0 { (gauge.concurrency - then) / seconds / slots } else { KPA_TARGET };
         let ratio = used / KPA_TARGET;
-        let wish = if (0.9..=1.1).contains(&ratio) { living } else { libm::ceil(f64::from(living) * ratio) as u32 };
+        let wish =
+            if (0.9..=1.1).contains(&ratio) { living } else { libm::ceil(f64::from(living) * ratio) as u32 };
         self.wishes.push_back((now, wish));
         let oldest = Nanos(now.0.saturating_sub(HPA_DOWN.0));
         while self.wishes.front().is_some_and(|(at, _)| *at < oldest) {

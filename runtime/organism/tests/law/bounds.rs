@@ -364,6 +364,23 @@ fn full_cores_stop_growth_but_not_the_floor() {
     assert_eq!(world.tissues[0].living(), 50);
 }
 
+/// I16: a class that only computes grows to what the cores can drive and one more, whatever waits.
+#[test]
+fn i16_who_computes_grows_no_further_than_the_cores() {
+    for computing in [50, 25, 5] {
+        let spec = ClassSpec { slots: 1, min: 0, max: 50, ..ClassSpec::default() };
+        let mut world = World::new(exact(), &[spec], 1);
+        (world.cores, world.computing) = (4, Nanos::from_millis(computing));
+        world.ticks(100, |world| {
+            world.tissues[0].set_loads(1);
+            (world.tissues[0].queued, world.tissues[0].head) = (300, Some(Nanos(0)));
+        });
+        let grown = world.tissues[0].living();
+        assert!((1..=2).contains(&(grown - 4 * 50 / computing as u32)), "{grown} at {computing}");
+        assert!(world.law.view(ClassId(0)).unwrap().unmet_since.is_some(), "other hosts are to help");
+    }
+}
+
 #[test]
 fn what_an_operator_says_is_heard_once_and_bounded() {
     let spec = ClassSpec { slots: 100, max: 100, ..ClassSpec::default() };

@@ -6,4 +6,5 @@ mod cost;
 mod delay;
 mod equality;
 mod sharing;
+mod targets;
 mod world;

@@ -54,6 +54,8 @@ pub(crate) struct World {
     pub(crate) stems: u32,
     pub(crate) room: u32,
     pub(crate) run_delay: Nanos,
+    pub(crate) cores: u32,
+    pub(crate) computing: Nanos,
     pub(crate) activation: Nanos,
     pub(crate) decisions: Vec<Decision>,
 }
@@ -72,6 +74,8 @@ impl World {
             stems: 0,
             room: 1_000,
             run_delay: Nanos(0),
+            cores: 0,
+            computing: Nanos(0),
             activation: Nanos::from_millis(3),
             decisions: Vec::new(),
         }
@@ -100,11 +104,18 @@ impl World {
                 head: tissue.head,
                 arrived: tissue.arrived,
                 service: Nanos::from_millis(50),
+                computing: self.computing,
                 activation: self.activation,
                 retired: tissue.retired,
             })
             .collect();
-        let host = HostSample { stems: self.stems, room: self.room, run_delay: self.run_delay, busy_permille: 0 };
+        let host = HostSample {
+            stems: self.stems,
+            room: self.room,
+            run_delay: self.run_delay,
+            busy_permille: 0,
+            cores: self.cores,
+        };
         self.law.run(self.now, host, &samples, &mut self.decisions);
         for decision in self.decisions.clone() {
             self.perform(decision);

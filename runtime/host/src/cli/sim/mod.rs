@@ -52,9 +52,8 @@ pub(super) fn run(verb: &Sim, context: &Context) -> Done {
                 context.note(&format!("{controller}, round {} of {}", round + 1, verb.rounds));
             }
             let seed = verb.seed.wrapping_add(round);
-            let outcome = simulate(&file.scenario, *controller, seed).map_err(|error| {
-                CliError::new(Code::Scenario, "cannot simulate", error.to_string())
-            })?;
+            let outcome = simulate(&file.scenario, *controller, seed)
+                .map_err(|error| CliError::new(Code::Scenario, "cannot simulate", error.to_string()))?;
             outcomes.push(outcome);
         }
     }
@@ -111,7 +110,8 @@ fn text(outcomes: &[Outcome]) -> String {
         heading.push("CLASS");
     }
     heading.extend([
-        "LATE %", "WORST %", "CELL-S", "BIRTHS", "MOST", "T90 MS", "OVER %", "SETTLE S", "P99.9 MS", "RESP P99", "LOST",
+        "LATE %", "WORST %", "CELL-S", "BIRTHS", "MOST", "T90 MS", "OVER %", "SETTLE S", "P99.9 MS",
+        "RESP P99", "LOST",
     ]);
     let mut text = table(&heading, &rows);
     text.push_str(

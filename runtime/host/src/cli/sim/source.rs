@@ -180,7 +180,8 @@ fn find(text: &str, message: &str) -> Range<usize> {
     let mut from = 0;
     while let Some(at) = text.get(from..).and_then(|rest| rest.find(key)).filter(|_| !key.is_empty()) {
         let (start, end) = (from + at, from + at + key.len());
-        let is_word = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        let is_word =
+            |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         let bytes = text.as_bytes();
         let before = start.checked_sub(1).and_then(|at| bytes.get(at).copied());
         if !is_word(before) && !is_word(bytes.get(end).copied()) {
@@ -208,8 +209,7 @@ fn faulty(path: &Path, text: &str, fault: &SourceError) -> CliError {
 mod tests {
     use super::*;
 
-    const SMALL: &str =
-        "seconds = 2\n[class.web]\nload = { kind = \"constant\", rate = 100 }\nmax = 5\n[hormones]\ntick_ms = 10\n";
+    const SMALL: &str = "seconds = 2\n[class.web]\nload = { kind = \"constant\", rate = 100 }\nmax = 5\n[hormones]\ntick_ms = 10\n";
 
     #[test]
     fn what_is_left_out_is_usual() {
