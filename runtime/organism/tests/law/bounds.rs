@@ -190,11 +190,11 @@ proptest! {
             let span = Nanos::from_millis(span);
             world.step(span);
             check_bounds(&world, &specs, &before, room, stems, &constants, span >= gap && span.0 >= constants.tick.0)?;
-            if span.as_millis() % 2 == 0 {
+            if span.as_millis().is_multiple_of(2) {
                 let now = world.now;
                 world.tissues.iter_mut().for_each(|tissue| tissue.wake(now));
             }
-            if span.as_millis() % 3 == 0 { world.bury(); }
+            if span.as_millis().is_multiple_of(3) { world.bury(); }
         }
     }
 

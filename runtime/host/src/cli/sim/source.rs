@@ -101,7 +101,13 @@ fn parse(name: &str, text: &str) -> Result<File, SourceError> {
     };
     scenario.check().map_err(|error| {
         let message = error.to_string();
-        SourceError::new(find(text, &message), message, "the range is in the message")
+        let span = find(text, &message);
+        let help = if span.is_empty() {
+            "it is left out, and the default does not fit the rest: state it"
+        } else {
+            "stay within the range, or leave it out"
+        };
+        SourceError::new(span, message, help)
     })?;
     let controllers = if raw.controllers.is_empty() { vec![Controller::Hybrid] } else { raw.controllers };
     Ok(File { scenario, controllers })
