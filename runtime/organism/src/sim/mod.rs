@@ -19,6 +19,7 @@ pub mod picture;
 mod plant;
 mod rivals;
 mod scenario;
+mod tissue;
 
 pub use control::Controller;
 pub use figures::{ClassOutcome, Outcome, Point};

@@ -1,14 +1,15 @@
 //! The simulated host: an event queue on virtual time and what each event does.
 
 use std::cmp::Ordering;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::BinaryHeap;
 
-use super::arrivals::{Arrivals, Nature};
-use super::cells::{CellRef, Cells, Freed};
+use super::arrivals::Nature;
+use super::cells::{CellRef, Freed};
 use super::control::{Controller, Gauge, Look, Mind, Order, mind};
 use super::cores::{Cores, Job};
-use super::figures::{Meter, Outcome};
-use super::scenario::{Blow, BlowKind, ClassPlan, HostPlan, Scenario, ScenarioError};
+use super::figures::Outcome;
+use super::scenario::{Blow, BlowKind, HostPlan, Scenario, ScenarioError};
+use super::tissue::{Tissue, millis, seconds};
 use crate::Nanos;
 use crate::constants::Constants;
 use crate::law::{Act, ClassId, ClassSample, Decision, HostSample};
@@ -72,24 +73,6 @@ impl Ord for Due {
     }
 }
 
-/// One class of the host.
-#[derive(Debug)]
-struct Tissue {
-    plan: ClassPlan,
-    arrivals: Arrivals,
-    cells: Cells,
-    queue: VecDeque<Nanos>,
-    has_expiry: bool,
-    arrived: u64,
-    /// `S` as a host would have it: an average over what finished.
-    service: f64,
-    gauge: Gauge,
-    gauged: Nanos,
-    /// Least queue delay of this and of the last window of 100 ms.
-    delay: (Nanos, Nanos, Nanos),
-    meter: Meter,
-}
-
 /// A simulated host.
 #[derive(Debug)]
 pub(super) struct Plant {
@@ -114,14 +97,6 @@ pub(super) struct Plant {
 
 /// Points of a timeline.
 const POINTS: f64 = 1_200.0;
-
-fn seconds(seconds: f64) -> Nanos {
-    Nanos((seconds * 1e9) as u64)
-}
-
-fn millis(ms: f64) -> Nanos {
-    seconds(ms / 1e3)
-}
 
 impl Plant {
     pub(super) fn new(scenario: &Scenario, controller: Controller, seed: u64) -> Result<Self, ScenarioError> {
@@ -555,90 +530,6 @@ impl Plant {
                 break;
             }
             self.conceive(class, None, if is_stem { self.host.wake_ms } else { self.host.birth_ms });
-        }
-    }
-}
-
-impl Tissue {
-    fn new(plan: &ClassPlan, seconds: f64, seed: u64) -> Self {
-        let target = Nanos::from_millis(plan.spec.wait_target_ms.into());
-        Self {
-            plan: plan.clone(),
-            arrivals: Arrivals::new(plan.load.clone(), seed),
-            cells: Cells::new(plan.spec.slots),
-            queue: VecDeque::new(),
-            has_expiry: false,
-            arrived: 0,
-            service: 0.0,
-            gauge: Gauge::default(),
-            gauged: Nanos(0),
-            delay: (Nanos(0), Nanos(0), Nanos(0)),
-            meter: Meter::new(&plan.name, target, seconds),
-        }
-    }
-
-    fn need(&self, constants: &Constants, t: f64) -> f64 {
-        let demand = self.arrivals.rate(t) * self.plan.service();
-        let most = f64::from(self.plan.spec.max);
-        constants.wanted(demand, self.plan.spec.slots).max(f64::from(self.plan.spec.min)).min(most)
-    }
-
-    /// Adds up what went on since it was last asked; before anything changes.
-    fn count(&mut self, now: Nanos) {
-        let span = now.since(self.gauged).0 as f64 / 1e9;
-        self.gauged = now;
-        self.gauge.concurrency += (f64::from(self.cells.inflight) + self.queue.len() as f64) * span;
-    }
-
-    fn peak(&mut self) {
-        self.gauge.peak = self.gauge.peak.max(self.cells.inflight + self.queue.len() as u32);
-    }
-
-    fn look(&mut self, now: Nanos, constants: &Constants, t: f64, ahead: f64) -> Gauge {
-        self.count(now);
-        self.cells.readings();
-        let gauge = Gauge {
-            living: self.cells.living(),
-            ready: self.cells.ready,
-            pending: self.cells.pending,
-            queued: self.queue.len() as u32,
-            need: self.need(constants, t).max(self.need(constants, ahead)),
-            ..self.gauge
-        };
-        self.gauge.peak = 0;
-        self.peak();
-        gauge
-    }
-
-    fn sample(&self, class: usize, activation: Nanos) -> ClassSample<'_> {
-        ClassSample {
-            class: ClassId(class as u32),
-            cells: self.cells.last_readings(),
-            queued: self.queue.len() as u32,
-            head: self.queue.front().copied(),
-            arrived: self.arrived,
-            service: Nanos(self.service as u64),
-            computing: if self.service > 0.0 { millis(self.plan.cpu_ms) } else { Nanos(0) },
-            activation,
-            retired: 0,
-        }
-    }
-
-    /// Whether the gateway refuses at once: at the limit, and the least delay of the last two
-    /// windows above the target.
-    fn sheds(&self, now: Nanos) -> bool {
-        let (start, least, before) = self.delay;
-        let is_current = now.since(start) < Nanos::from_millis(200);
-        let target = Nanos::from_millis(self.plan.spec.wait_target_ms.into());
-        self.plan.sheds && !self.queue.is_empty() && is_current && least.min(before) > target
-    }
-
-    fn note_delay(&mut self, now: Nanos, delay: Nanos) {
-        let (start, least, _) = self.delay;
-        if now.since(start) >= Nanos::from_millis(100) {
-            self.delay = (now, delay, least);
-        } else {
-            self.delay.1 = least.min(delay);
         }
     }
 }

@@ -153,3 +153,45 @@ fn row(controller: Controller, rounds: &[&ClassOutcome], with_class: bool) -> Ve
     ]);
     row
 }
+
+#[cfg(test)]
+mod tests {
+    use cyte_organism::sim::{Load, Scenario};
+
+    use super::*;
+
+    fn outcomes() -> Vec<Outcome> {
+        let mut scenario = Scenario { seconds: 12.0, ..Scenario::default() };
+        scenario.classes[0].load = Load::Step { base: 200.0, peak: 2_000.0, from: 4.0, to: 8.0 };
+        let mut other = scenario.classes[0].clone();
+        other.name = "api".to_owned();
+        other.load = Load::Constant { rate: 100.0 };
+        scenario.classes.push(other);
+        let both = [Controller::Hybrid, Controller::Static(3)];
+        both.iter().flat_map(|who| [1, 2].map(|seed| simulate(&scenario, *who, seed).unwrap())).collect()
+    }
+
+    #[test]
+    fn the_table_has_a_row_for_each_class_and_controller_with_means() {
+        let outcomes = outcomes();
+        let text = text(&outcomes);
+        let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+        for (row, (who, class)) in
+            [("hybrid", "web"), ("static-3", "web"), ("hybrid", "api"), ("static-3", "api")]
+                .iter()
+                .enumerate()
+        {
+            assert_eq!(rows[row + 1][..2], [*who, *class], "{text}");
+        }
+        let mean = outcomes[..2].iter().map(|outcome| outcome.classes[0].births as f64).sum::<f64>() / 2.0;
+        assert_eq!(rows[1][5], format!("{mean:.0}"), "{text}");
+        assert_eq!((rows[1][2], rows[2][2] == "0.0000"), ("0.0000", false), "{text}");
+        // Three cells never reach nine tenths of twelve.
+        assert_eq!(rows[2][7], "-", "{text}");
+    }
+
+    #[test]
+    fn each_class_gets_its_picture() {
+        assert_eq!(beside(Path::new("a/step.svg"), "api"), PathBuf::from("a/step-api.svg"));
+    }
+}
