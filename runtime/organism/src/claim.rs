@@ -12,6 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cyte_dna::GeneName;
+use cyte_dna::limits::GENES;
 use serde::{Deserialize, Serialize};
 
 use crate::Nanos;
@@ -106,15 +107,18 @@ impl Claims {
         }
     }
 
-    /// A message of host `from` arrived. Genes that this host does not want are passed over.
+    /// A message of host `from` arrived. It is remembered also of a gene that this host has not
+    /// looked for yet, or a claim that came before the first look would be overheard and started
+    /// twice; what turns out not to be wanted is forgotten at the next tick.
     pub fn hear(&mut self, now: Nanos, from: HostId, message: &Message, out: &mut Vec<Output>) {
-        if from == self.me {
+        let (Message::Claim { gene, .. } | Message::Have(gene)) = message;
+        if from == self.me || (self.genes.len() >= GENES && !self.genes.contains_key(gene)) {
             return;
         }
         match message {
             Message::Claim { gene, score } => {
                 let (score, window) = (*score, self.window);
-                let Some(known) = self.genes.get_mut(gene) else { return };
+                let known = self.genes.entry(gene.clone()).or_default();
                 if known.is_mine {
                     out.push(Output::Tell(Message::Have(gene.clone())));
                     return;
@@ -160,7 +164,7 @@ impl Claims {
 
     fn other_has(&mut self, now: Nanos, from: HostId, gene: &GeneName, out: &mut Vec<Output>) {
         let is_stronger = self.strength(self.me, gene) > self.strength(from, gene);
-        let Some(known) = self.genes.get_mut(gene) else { return };
+        let known = self.genes.entry(gene.clone()).or_default();
         known.claimed = None;
         if known.is_mine && is_stronger {
             // The other hears this and retires.
@@ -353,7 +357,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(24))]
+        #![proptest_config(ProptestConfig::with_cases(64))]
 
         /// I11: without loss (but with delays, repetition and reordering) each gene is started
         /// exactly once, soon.
