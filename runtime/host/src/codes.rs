@@ -67,6 +67,8 @@ pub enum Code {
     Secret,
     /// A measurement could not be made.
     Bench,
+    /// A scenario has a fault.
+    Scenario,
     /// The machine refused something that should have worked.
     Machine,
 }
@@ -269,6 +271,12 @@ static TABLE: &[Row] = &[
         "E405",
         1,
         "The measurement could not be made. The message says which reference is missing.",
+    ),
+    row(
+        Code::Scenario,
+        "E406",
+        1,
+        "A scenario of `cyte sim` has a fault: the message shows the line.\n\nKeys that nobody reads and values out of range are faults. examples/scenarios has one file for\neach kind of load; copy the nearest.",
     ),
     row(
         Code::Machine,

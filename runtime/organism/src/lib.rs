@@ -9,14 +9,31 @@
 //! - [`fast`]: the few decisions a request needs, called inline under a tissue's lock.
 //! - [`homeostasis`]: how many ready cells and stems a tissue should hold, decided off the
 //!   request path by the host's governor.
+//! - [`law`]: the hormone law: growth, sharing, death and the stem pool of one host, by the
+//!   [`constants`] of its DNA.
+//! - [`quota`], [`claim`]: growth and expression between hosts. [`ballot`]: votes on a cell.
+//! - [`dice`]: seeded draws and keyed hashes. [`sim`]: a host on virtual time to try a law on.
 //! - [`Organism`]: the state machine that the governor drives with [`Stimulus`] and whose
 //!   [`Response`]s it performs.
 
+pub mod ballot;
+pub mod claim;
+pub mod constants;
+pub mod dice;
+mod endocrine;
+mod family;
 pub mod fast;
 pub mod homeostasis;
+pub mod law;
 pub mod lineage;
 mod organism;
+pub mod quota;
+mod share;
+pub mod sim;
 mod time;
+
+pub use endocrine::{Felt, ReleaseError};
+pub use family::{Census, Phase, Reading};
 
 pub use organism::{Organism, Response, Stimulus};
 pub use time::Nanos;

@@ -23,6 +23,7 @@ mod project;
 mod ps;
 mod run;
 mod secret;
+mod sim;
 mod span;
 mod table;
 mod tree;
@@ -122,6 +123,7 @@ enum Verb {
     Limits(limits::Limits),
     Secret(secret::Secret),
     Bench(bench::Bench),
+    Sim(sim::Sim),
     Explain(explain::Explain),
     Completions(completions::Completions),
 }
@@ -182,6 +184,7 @@ fn dispatch(verb: Verb, context: &Context) -> Done {
         Verb::Limits(verb) => limits::run(&verb, context),
         Verb::Secret(verb) => secret::run(verb, context),
         Verb::Bench(verb) => bench::run(verb, context),
+        Verb::Sim(verb) => sim::run(&verb, context),
         Verb::Explain(verb) => explain::run(&verb, context),
         Verb::Completions(verb) => completions::run(&verb, context),
     }

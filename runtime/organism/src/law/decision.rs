@@ -1,0 +1,90 @@
+//! What the law decides, and what it knew when it did.
+
+use serde::{Deserialize, Serialize};
+
+use super::ClassId;
+use crate::lineage::Niche;
+
+/// What becomes of one cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Act {
+    /// A stem becomes a cell of the class, as a daughter of `mother`.
+    Differentiate {
+        /// Who called it; `None` where the class has no cell.
+        mother: Option<Niche>,
+    },
+    /// A cell divides: a daughter is made from nothing.
+    Divide {
+        /// Which.
+        mother: Niche,
+    },
+    /// A first cell is made from nothing, without stem and without mother.
+    Found,
+    /// A cell takes nothing new, finishes, and ends.
+    Die {
+        /// Which.
+        niche: Niche,
+    },
+}
+
+/// Why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Cause {
+    /// Its class was below its least number.
+    Floor,
+    /// Growth hormone.
+    Growth,
+    /// Others retired by use, age or memory.
+    Renewal,
+    /// Anti-hormone: a surplus that lasted.
+    Surplus,
+    /// Another class is owed the place.
+    Pressure,
+    /// A bound was lowered below what lives.
+    Bound,
+}
+
+/// The numbers behind a decision, for people who ask why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Trace {
+    /// The average deficit that this cell felt, and the slow one.
+    pub felt_fast: f64,
+    /// See `felt_fast`.
+    pub felt_slow: f64,
+    /// What the reports weighed that it heard.
+    pub weight: f64,
+    /// What it reported itself.
+    pub own: f64,
+    /// `n`: cells ready and pending.
+    pub living: u32,
+    /// `N*`: cells that the demand wants.
+    pub wanted: f64,
+    /// `G`: cells that all growth hormone of the class asked for.
+    pub growth: f64,
+    /// Deaths that the surplus had added up to.
+    pub dying: f64,
+    /// Requests that waited.
+    pub queued: u32,
+    /// Whether full cores suppressed growth.
+    pub is_suppressed: bool,
+}
+
+/// One thing to do.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Decision {
+    /// About one cell.
+    Cell {
+        /// Of which class.
+        class: ClassId,
+        /// What.
+        act: Act,
+        /// Why.
+        cause: Cause,
+        /// What was known.
+        trace: Trace,
+    },
+    /// Make so many stems.
+    Refill(u32),
+    /// Give so many stems back.
+    Dissolve(u32),
+}
