@@ -12,6 +12,7 @@ mod manifest;
 mod readmes;
 mod run;
 mod secrets;
+mod sim;
 mod task;
 mod tidy;
 mod trust;

@@ -25,6 +25,8 @@ const WARM: u64 = 200;
 const TOLERANCE: f64 = 1.05;
 /// Cells of a host under valgrind.
 const CELLS: u32 = 16;
+/// Limits of a gene there, where a request takes as long as a thousand elsewhere.
+const PATIENT: &str = "limits = { cpu = \"60s\", wall = \"60s\" }\n";
 /// CPU for compiling the gene there; it takes fifty times as long as usual.
 const COMPILE_CPU: &str = "10m";
 /// How long a server under valgrind may take to end and write its sum.
@@ -86,7 +88,7 @@ fn counted_in(report: &Report, label: &str) -> Option<f64> {
 }
 
 fn count(bench: &Bench<'_>, contender: &Contender, ask: Ask) -> Result<f64, BenchError> {
-    let launch = under_valgrind(bench.launch(contender)?, contender.system);
+    let launch = under_valgrind(bench.launch_with(contender, PATIENT)?, contender.system);
     let (request, expect) = asked(ask, contender.system, true);
     let load = Load { connections: 1, request, expect, keep: true };
     // The first run compiles for the processor that valgrind shows, later ones find it compiled.

@@ -130,6 +130,14 @@ impl<'a> Bench<'a> {
     /// # Errors
     /// If a program or component is missing, or its project cannot be written.
     pub(crate) fn launch(&self, contender: &Contender) -> Result<Launch, BenchError> {
+        self.launch_with(contender, "")
+    }
+
+    /// The same, with further lines in the table of a project's gene.
+    ///
+    /// # Errors
+    /// As [`Bench::launch`].
+    pub(crate) fn launch_with(&self, contender: &Contender, more: &str) -> Result<Launch, BenchError> {
         let label = contender.label.to_owned();
         match contender.system {
             System::Reference => {
@@ -151,7 +159,7 @@ impl<'a> Bench<'a> {
             }
             System::Cyte { gene, reuse } => {
                 let name = format!("{gene}-{reuse}");
-                let wish = format!("reuse = {reuse}\n");
+                let wish = format!("reuse = {reuse}\n{more}");
                 let project = self.project(&name, &[(gene, "/...", &wish)])?;
                 Ok(self.cyte(label, &project, &self.path(&format!("state-{name}"))))
             }

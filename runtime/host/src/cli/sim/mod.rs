@@ -15,8 +15,8 @@ use crate::error::CliError;
 
 /// Play a scenario on virtual time: load, cells, hormones and what clients get
 ///
-/// The law is the one that a host runs. Same scenario, same seed, same figures. Scenarios to start
-/// from are in examples/scenarios; `cyte sim FILE --out PLOT.svg` draws what happened.
+/// Same scenario, same seed, same figures. Hosts do not run this law yet. Scenarios to start from
+/// are in examples/scenarios; `cyte sim FILE --out PLOT.svg` draws what happened.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  cyte sim examples/scenarios/step.toml\n  cyte sim examples/scenarios/flash.toml --out flash.svg\n  cyte sim step.toml --under hybrid,kpa --rounds 6 --output json"
