@@ -30,9 +30,9 @@ impl Drone for Fill {
                 let file = File::create("/rw/hole")?;
                 until(|n| file.set_len(1 << (20 + n.min(40))))
             }
-            "/append" => until(|_| {
-                OpenOptions::new().create(true).append(true).open("/rw/append")?.write_all(&piece)
-            }),
+            "/append" => {
+                until(|_| OpenOptions::new().create(true).append(true).open("/rw/append")?.write_all(&piece))
+            }
             "/files" => until(|n| File::create(format!("/rw/f{n}")).map(drop)),
             "/folders" => until(|n| fs::create_dir(format!("/rw/d{n}"))),
             "/links" => {
