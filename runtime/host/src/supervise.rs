@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cyte_dna::limits::POLLED_CALLS_PER_CORE;
 use cyte_dna::{Digest, Manifest, SubKey};
 use cyte_engine::compile::Compiler;
 use cyte_engine::{
@@ -50,6 +51,8 @@ const BLOCKING_THREADS: usize = 16;
 pub struct GrowConfig {
     /// Cells alive at once, where a number was asked for.
     pub cells: Option<u32>,
+    /// Calls of guests polled at once, at least 2, where a number was asked for.
+    pub polled: Option<u32>,
     /// CPU that compiling one gene may take, where it is not the usual.
     pub compile_cpu: Option<Duration>,
     /// Where guests' lines are shown.
@@ -141,7 +144,7 @@ impl Body {
         let logs = GuestLog::new(Some(open_log(&state, "guests.jsonl")?), config.show);
         let secrets = Arc::new(Secrets::load(state.head(), state.host_key())?);
         let (ear, inbox) = governor::inbox();
-        let threads = Threads::start(machine.cores)?;
+        let threads = Threads::start(machine.cores, config.polled)?;
         let clock = Clock::start();
         let plan = machine.plan(manifest.genes.len(), growth::engines(&inspections), config.cells);
         let alarm = ear.alarm();
@@ -304,7 +307,11 @@ struct Threads {
 }
 
 impl Threads {
-    fn start(cores: usize) -> Result<Self, CliError> {
+    /// `polled` guests may be polled at once: as many threads, one of them at least in each lane.
+    fn start(cores: usize, polled: Option<u32>) -> Result<Self, CliError> {
+        let polled = polled.map_or(cores * POLLED_CALLS_PER_CORE, |polled| polled as usize);
+        let inline = cores.min(polled.saturating_sub(1)).max(1);
+        let beside = polled.saturating_sub(inline).max(1);
         let build = |builder: &mut Builder| {
             builder
                 .enable_all()
@@ -313,9 +320,7 @@ impl Threads {
                 .map_err(|error| machine_error("cannot start threads", &error))
         };
         let membrane = build(Builder::new_multi_thread().worker_threads(1).thread_name("membrane"))?;
-        let cytoplasm = build(Builder::new_multi_thread().worker_threads(cores).thread_name("cytoplasm"))?;
-        // Together with `cytoplasm` as many threads as guests may be polled at once.
-        let beside = cores * (cyte_dna::limits::POLLED_CALLS_PER_CORE - 1);
+        let cytoplasm = build(Builder::new_multi_thread().worker_threads(inline).thread_name("cytoplasm"))?;
         let slow = build(
             Builder::new_multi_thread().worker_threads(beside).thread_name("slow-lane").on_thread_start(
                 || {

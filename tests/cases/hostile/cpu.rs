@@ -94,6 +94,26 @@ fn more_spinners_than_processors_all_end() {
 }
 
 #[test]
+fn an_operator_says_how_many_calls_are_polled_at_once() {
+    for polled in [2, 5] {
+        let project = crate::support::project(&zoo::toml(&[("spin", "")]));
+        let host = zoo::with(project, &["--polled-calls", &polled.to_string()]);
+        assert_eq!(host.get("/").text(), "healthy\n");
+        let lanes = [threads(host.id(), "cytoplasm"), threads(host.id(), "slow-lane")];
+        assert_eq!(lanes.iter().sum::<usize>(), polled, "{lanes:?}");
+        assert!(lanes.iter().all(|lane| *lane > 0), "{lanes:?}");
+    }
+}
+
+/// Threads of a process that bear this name.
+fn threads(pid: u32, name: &str) -> usize {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let names =
+        tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).unwrap_or_default());
+    names.filter(|comm| comm.trim() == name).count()
+}
+
+#[test]
 fn spinners_on_one_connection_spare_the_other_streams() {
     let host = zoo::host(&[("state", "reuse = 1000000"), ("spin", "")]);
     let h2 = crate::support::h2::H2::open(host.address());

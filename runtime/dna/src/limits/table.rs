@@ -174,7 +174,7 @@ table! {
         "each gets its share of the time for connecting";
     "outbound-secrets" Bytes Number(OUTBOUND_FILLED_BYTES as u64), "nobody", None, Some("cyte::outbound::secret::tests::what_cannot_be_filled_in_is_not_sent"),
         "all header values of one request with secrets filled in; a value full of placeholders would grow a thousandfold";
-    "polled-calls" None Rule("2 x cores"), "nobody", None, Some("all::cases::hostile::cpu::more_spinners_than_processors_all_end"),
+    "polled-calls" None Rule("2 x cores"), "flag", None, Some("all::cases::hostile::cpu::more_spinners_than_processors_all_end"),
         "more guests than processors only slow each other; so many threads poll guests, and a call that awaits I/O holds none";
     "inspect-cpu" Milliseconds Number(INSPECT_CPU_MS), "nobody", None, None,
         "inspection stands before every request";

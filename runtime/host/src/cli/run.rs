@@ -58,6 +58,9 @@ pub(super) struct Run {
     /// How many cells may be alive at once [default: what the machine allows, 1024 at most]
     #[arg(long, value_name = "N", env = "CYTE_CELLS", hide_env = true, value_parser = clap::value_parser!(u32).range(1..))]
     cells: Option<u32>,
+    /// How many calls of guests may be polled at once; one that waits does not count [default: 2 x cores]
+    #[arg(long, value_name = "N", env = "CYTE_POLLED_CALLS", hide_env = true, value_parser = clap::value_parser!(u32).range(2..=1024))]
+    polled_calls: Option<u32>,
     /// CPU that compiling one gene may take, for slow machines [default: 5s, and 1.5s a MiB]
     #[arg(long, value_name = "SPAN", env = "CYTE_COMPILE_CPU", hide_env = true, value_parser = span::parse)]
     compile_cpu: Option<Duration>,
@@ -198,6 +201,7 @@ fn grow(
     };
     let config = GrowConfig {
         cells: verb.cells,
+        polled: verb.polled_calls,
         compile_cpu: verb.compile_cpu,
         show,
         extra_roots: extra_roots(&admitted)?,
