@@ -357,4 +357,4 @@ fn shown(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

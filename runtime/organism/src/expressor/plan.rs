@@ -108,6 +108,11 @@ pub enum Reason {
     Constraint(Constraint),
     /// It may live on other hosts only.
     ElsewhereOnly,
+    /// No more are allowed here.
+    AtBound {
+        /// So many are.
+        most: u32,
+    },
     /// A companion cannot come.
     Companion {
         /// Which.
@@ -134,6 +139,7 @@ impl fmt::Display for Reason {
             Reason::Probing => f.write_str("one cell is tried first, because the last ones died young"),
             Reason::Constraint(constraint) => write!(f, "this host does not meet `{constraint}`"),
             Reason::ElsewhereOnly => f.write_str("its scope is remote: only other hosts may hold it"),
+            Reason::AtBound { most } => write!(f, "at most {most} are allowed on this host"),
             Reason::Companion { gene, why } => write!(f, "its companion `{gene}` cannot come: {why}"),
             Reason::UnknownKind(kind) => write!(f, "no expressor of kind `{kind}` is there"),
         }
@@ -154,8 +160,7 @@ pub struct Plan {
 /// Want minus have. Same inputs and draws give the same plan.
 pub fn express(round: &Round<'_>, expressors: &Expressors, attempts: &Attempts, draw: &mut Draw<'_>) -> Plan {
     let mut sums = Sums::new(round, expressors, attempts);
-    sums.weigh_companions();
-    sums.keep_apart();
+    sums.weigh();
     let mut plan = Plan { start: sums.pick(draw), ..Plan::default() };
     for row in sums.rows.values() {
         plan.missing.extend(row.missing(round.switch));
@@ -184,14 +189,19 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
-    /// Cells wanted at least here, given what is elsewhere.
-    fn least(&self) -> u32 {
+    /// Cells wanted here, given what is elsewhere, whether or not they are allowed.
+    fn wanted(&self) -> u32 {
         let own = match self.want.counted {
             Counted::Here => self.want.least,
             Counted::Everywhere => self.want.least.saturating_sub(self.had.elsewhere),
             Counted::Elsewhere => 0,
         };
-        own.max(self.brought.unwrap_or(0)).min(self.most())
+        own.max(self.brought.unwrap_or(0))
+    }
+
+    /// Cells that are to be here.
+    fn least(&self) -> u32 {
+        self.wanted().min(self.most())
     }
 
     /// Cells allowed at most here, whoever brings it.
@@ -229,7 +239,7 @@ impl Row<'_> {
             Counted::Elsewhere => self.want.least.saturating_sub(self.had.elsewhere),
             Counted::Here | Counted::Everywhere => 0,
         };
-        let cells = self.least().saturating_sub(self.had.here).max(elsewhere);
+        let cells = self.wanted().saturating_sub(self.had.here).max(elsewhere);
         if cells == 0 {
             return None;
         }
@@ -240,6 +250,7 @@ impl Row<'_> {
             Some((reason, again)) if left > 0 => (reason.clone(), *again),
             None if left > 0 && self.is_probing => (Reason::Probing, None),
             None if left > 0 => (Reason::NoRoom, None),
+            _ if self.chosen == 0 && self.had.pending == 0 => (Reason::AtBound { most: self.most() }, None),
             _ => (Reason::Starting, None),
         };
         Some(Missing { gene: self.wish.gene.clone(), cells, reason, again })
@@ -289,29 +300,65 @@ impl<'a> Sums<'a> {
         Sums { round, rows: rows.collect() }
     }
 
-    /// Works out what comes with what: those who cannot have their companions are blocked, the
-    /// companions of the others are wanted one to one.
-    fn weigh_companions(&mut self) {
+    /// Works out what may come with what and what may not. Whatever gives way may be somebody's
+    /// companion, so that it is all weighed again; each time something more is blocked.
+    fn weigh(&mut self) {
         let genes: Vec<&GeneName> = self.rows.keys().copied().collect();
-        let mut order = Vec::new();
-        let mut marks = BTreeMap::new();
+        let (mut order, mut marks) = (Vec::new(), BTreeMap::new());
         for gene in &genes {
             self.visit(gene, COMPANION_DEPTH, &mut marks, &mut order);
         }
-        // `order` has companions before those who bring them: blocks go up it, demand down.
         for gene in &order {
-            self.block_by_companion(gene);
+            self.block_quarrels(gene);
         }
-        for gene in order.iter().rev() {
-            self.bring(gene);
+        loop {
+            for row in self.rows.values_mut() {
+                (row.brought, row.priority) = (None, row.wish.priority);
+            }
+            // `order` has companions before those who bring them: blocks go up it, demand down.
+            for gene in &order {
+                self.block_by_companion(gene);
+            }
+            for gene in order.iter().rev() {
+                self.bring(gene);
+            }
+            if !self.keep_apart() {
+                return;
+            }
+        }
+    }
+
+    /// A gene that brings two which may not live together, or one that it may not live with itself.
+    fn block_quarrels(&mut self, gene: &GeneName) {
+        let mut family: Vec<&GeneName> = Vec::new();
+        let mut open: Vec<&GeneName> = self.rows.get(gene).map(|row| &row.wish.gene).into_iter().collect();
+        while let Some(next) = open.pop() {
+            if let Some(row) = self.rows.get(next).filter(|_| !family.contains(&next)) {
+                family.push(next);
+                open.extend(&row.wish.companions);
+            }
+        }
+        let quarrel = family.iter().filter_map(|one| self.rows.get(one)).find_map(|row| {
+            let others = row.wish.constraints.iter().filter(|_| row.want.constrained);
+            others.into_iter().find_map(|constraint| match constraint {
+                Constraint::NotWith(other) if *other != row.wish.gene && family.contains(&other) => {
+                    Some((row.wish.gene.clone(), constraint.to_string()))
+                }
+                _ => None,
+            })
+        });
+        if let Some((who, constraint)) = quarrel {
+            let why = format!("gene `{who}`, which comes along, has the constraint `{constraint}`");
+            self.block(gene, Reason::Companion { gene: who, why }, None);
         }
     }
 
     /// A gene that may not live with another gives way to one that is about to be started. Where
     /// each names the other, the one of higher priority comes, or the first by name.
-    fn keep_apart(&mut self) {
+    /// Says whether anybody gave way.
+    fn keep_apart(&mut self) -> bool {
         let mut ways = Vec::new();
-        for row in self.rows.values().filter(|row| row.want.constrained) {
+        for row in self.rows.values().filter(|row| row.want.constrained && row.blocked.is_none()) {
             for constraint in &row.wish.constraints {
                 if let Constraint::NotWith(other) = constraint
                     && let Some(other) = self.rows.get(other)
@@ -323,9 +370,11 @@ impl<'a> Sums<'a> {
                 }
             }
         }
+        let is_any = !ways.is_empty();
         for (gene, constraint) in ways {
             self.block(gene, Reason::Constraint(constraint), None);
         }
+        is_any
     }
 
     fn visit(

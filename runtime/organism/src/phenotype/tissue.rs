@@ -50,6 +50,10 @@ pub enum State {
     Gone,
 }
 
+/// The state of a cell of which nothing was said yet but that it is there. Any record about it is
+/// newer.
+const ASSUMED: Latest<State> = Latest { number: 0, at_ms: 0, value: State::Alive };
+
 /// One cell of the view.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cell {
@@ -176,10 +180,9 @@ impl Tissue {
             }
             Event::Divided { .. } => add(&mut self.totals.divided, 1),
             Event::Adopted { mother } => {
-                // Number 0: an adoption says nothing about the cell's own state.
-                let state = Latest { number: 0, at_ms: record.at_ms, value: State::Alive };
+                // An adoption says nothing about the cell's own state.
                 if let Some(id) = record.cell
-                    && let Some(cell) = self.put(record.number, id, state)
+                    && let Some(cell) = self.put(record.number, id, ASSUMED)
                 {
                     Latest::renew(&mut cell.mother, record, *mother);
                 }
@@ -266,7 +269,7 @@ impl Tissue {
         self.cells.retain(|id, cell| cell.state.number > record.number || census.says(*id) != Some(false));
         for id in census.cells().take(CELLS_MAX) {
             if !self.cells.contains_key(&id) {
-                self.put(record.number, id, Latest::of(record, State::Alive));
+                self.put(record.number, id, ASSUMED);
             }
         }
         self.census = Some(Latest::of(record, census.clone()));
