@@ -24,7 +24,7 @@ use cyte_dna::Scope;
 
 use crate::wish::{Kind, Wish};
 
-pub use attempts::{Attempts, BACKOFF, BACKOFF_MAX, CRASH_LOOP_PAUSE, RESTARTS, RESTART_WINDOW, SETTLED};
+pub use attempts::{Attempts, BACKOFF, BACKOFF_MAX, CRASH_LOOP_PAUSE, RESTART_WINDOW, RESTARTS, SETTLED};
 pub use have::{Had, Have};
 pub use plan::{Draw, Missing, Piece, Plan, Reason, Round, Surplus, Switch, express};
 

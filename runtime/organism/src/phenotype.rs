@@ -21,7 +21,7 @@ mod tissue;
 mod view;
 
 pub use event::{
-    Cause, Census, Decided, Epoch, Event, EventError, HostId, Hormone, NOTE_BYTES, Part, Record, Requests,
+    Cause, Census, Decided, Epoch, Event, EventError, Hormone, HostId, NOTE_BYTES, Part, Record, Requests,
 };
 pub use seen::WINDOW;
 pub use tissue::{CELLS_MAX, Cell, Counts, Death, Latest, State, Tissue, Totals};

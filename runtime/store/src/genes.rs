@@ -160,12 +160,7 @@ impl GeneStore {
         let book = head.reading(|read| read_book(&read))?;
         let bell = Arc::new(Bell::default());
         bell.ring(book.revision);
-        Ok(Arc::new(Self {
-            head,
-            book: RwLock::new(Arc::new(book)),
-            is_doubtful: Mutex::new(false),
-            bell,
-        }))
+        Ok(Arc::new(Self { head, book: RwLock::new(Arc::new(book)), is_doubtful: Mutex::new(false), bell }))
     }
 
     /// All definitions as they are now; later changes do not touch it.

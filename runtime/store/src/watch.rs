@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use cyte_organism::wish::Definition;
 
-use crate::genes::{Change, GeneStore};
 use crate::StoreError;
+use crate::genes::{Change, GeneStore};
 
 /// Changes handed out at once.
 pub const WATCH_PAGE: usize = 256;

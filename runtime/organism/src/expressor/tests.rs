@@ -97,7 +97,12 @@ fn reason<'a>(plan: &'a Plan, name: &str) -> &'a Reason {
 fn want_minus_have_is_started_and_surplus_ends() {
     let world = world(
         &[wish("a", 3, 5), wish("b", 0, 2), wish("c", 1, 1), wish("d", 0, 9)],
-        &[("a", Had { here: 1, pending: 1, ..Had::default() }), ("b", here(4)), ("c", here(1)), ("z", here(7))],
+        &[
+            ("a", Had { here: 1, pending: 1, ..Had::default() }),
+            ("b", here(4)),
+            ("c", here(1)),
+            ("z", here(7)),
+        ],
     );
     let plan = world.plan();
     assert_eq!(started(&plan), counts(&[("a", 1)]));
@@ -238,7 +243,10 @@ fn who_cannot_have_its_companion_does_not_come() {
     assert!(circle.start.is_empty(), "{circle:?}");
     let quarrel = Wish { constraints: vec!["not-with:b".parse().unwrap()], ..with("a", "b") };
     let quarrel = world(&[quarrel, wish("b", 0, 9)], &[]).plan();
-    assert!(quarrel.start.is_empty() && reason(&quarrel, "a").to_string().contains("not-with:b"), "{quarrel:?}");
+    assert!(
+        quarrel.start.is_empty() && reason(&quarrel, "a").to_string().contains("not-with:b"),
+        "{quarrel:?}"
+    );
     let mut sick = world(&[with("a", "b"), wish("b", 0, 9)], &[]);
     sick.attempts.failed(Nanos(0), &gene("b"), Cause::StartFailed, 0);
     let plan = sick.plan();
@@ -249,7 +257,8 @@ fn who_cannot_have_its_companion_does_not_come() {
 #[test]
 fn scopes_count_where_they_say() {
     let scoped = |scope, min, max| Wish { scope, ..wish("a", min, max) };
-    let others = |here, elsewhere, most| Had { here, elsewhere, largest: Some((most, HostId(9))), pending: 0 };
+    let others =
+        |here, elsewhere, most| Had { here, elsewhere, largest: Some((most, HostId(9))), pending: 0 };
     let plan = world(&[scoped(Scope::Network, 5, 5)], &[("a", others(1, 2, 2))]).plan();
     assert_eq!(started(&plan), counts(&[("a", 2)]));
     let plan = world(&[scoped(Scope::Network, 2, 4)], &[("a", others(1, 5, 5))]).plan();
@@ -288,8 +297,15 @@ fn an_expressor_is_plugged_in_by_kind() {
     assert_eq!(expressors.kinds().count(), 3);
     let wishes = [Wish { expressor: Twice.kind(), ..wish("a", 2, 9) }];
     let (have, labels) = (Have::default(), Labels::new());
-    let round =
-        Round { now: Nanos(0), me: ME, labels: &labels, wishes: &wishes, have: &have, permits: 9, switch: Switch::On };
+    let round = Round {
+        now: Nanos(0),
+        me: ME,
+        labels: &labels,
+        wishes: &wishes,
+        have: &have,
+        permits: 9,
+        switch: Switch::On,
+    };
     let plan = express(&round, &expressors, &Attempts::default(), &mut || 0);
     assert_eq!(started(&plan), counts(&[("a", 4)]));
 }

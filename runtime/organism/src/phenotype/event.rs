@@ -5,6 +5,7 @@ use std::fmt;
 use cyte_dna::{GeneName, KeyId, Role};
 use serde::{Deserialize, Serialize};
 
+use super::tissue::CELLS_MAX;
 use crate::lineage::{CellId, Niche};
 use crate::wish::{Labels, check_labels};
 
@@ -349,10 +350,12 @@ impl Record {
             {
                 Some("a decision lists at most 16 numbers with names of 63 bytes")
             }
-            Event::Census(census) if census.runs.len() > CENSUS_RUNS || !census.is_ascending() => {
-                Some("a census lists at most 512 runs, ascending")
+            Event::Census(census) if census.runs.len() > CENSUS_RUNS || !census.is_sound() => {
+                Some("a census lists at most 512 runs of 65,536 cells in all, ascending")
             }
-            Event::HostUp { labels } if check_labels(labels).is_err() => Some("its labels are not well formed"),
+            Event::HostUp { labels } if check_labels(labels).is_err() => {
+                Some("its labels are not well formed")
+            }
             _ => None,
         };
         bad.map_or(Ok(()), |reason| Err(EventError(reason)))
@@ -360,15 +363,15 @@ impl Record {
 }
 
 impl Census {
-    fn is_ascending(&self) -> bool {
-        let ends = self.runs.iter().map(|(first, length)| (first.0, first.0.checked_add(u64::from(*length))));
-        let mut free = 0;
-        for (first, end) in ends {
-            match end {
-                Some(end) if first >= free && end > first => free = end,
+    fn is_sound(&self) -> bool {
+        let (mut free, mut cells) = (0, 0_u64);
+        for (first, length) in &self.runs {
+            cells += u64::from(*length);
+            match first.0.checked_add(u64::from(*length)) {
+                Some(end) if first.0 >= free && *length > 0 => free = end,
                 _ => return false,
             }
         }
-        true
+        cells <= CELLS_MAX as u64
     }
 }

@@ -65,6 +65,13 @@ pub struct Cell {
     pub niche: Option<(Niche, u64)>,
 }
 
+impl Cell {
+    /// The newest record that said anything about it.
+    fn newest(&self) -> u64 {
+        self.state.number.max(self.mother.as_ref().map_or(0, |mother| mother.number))
+    }
+}
+
 /// A death that is remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Death {
@@ -266,7 +273,7 @@ impl Tissue {
         if self.census.as_ref().is_some_and(|old| old.number > record.number) {
             return;
         }
-        self.cells.retain(|id, cell| cell.state.number > record.number || census.says(*id) != Some(false));
+        self.cells.retain(|id, cell| cell.newest() > record.number || census.says(*id) != Some(false));
         for id in census.cells().take(CELLS_MAX) {
             if !self.cells.contains_key(&id) {
                 self.put(record.number, id, ASSUMED);

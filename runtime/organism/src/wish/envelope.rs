@@ -9,7 +9,8 @@ use cyte_dna::{Gene, GeneName, Manifest, Scope};
 use serde::Serialize;
 
 use super::{
-    CONSTRAINTS_MAX, Constraint, Count, Definition, Kind, Labels, Origin, PRIORITY_DEFAULT, PRIORITY_MAX, Wish,
+    CONSTRAINTS_MAX, Constraint, Count, Definition, Kind, Labels, Origin, PRIORITY_DEFAULT, PRIORITY_MAX,
+    Wish,
 };
 
 /// What may be wished of one gene.
@@ -84,7 +85,9 @@ impl Envelope {
 
 /// A wish that asks for more than the DNA allows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
-#[error("the DNA does not allow {field} `{asked}` for gene `{gene}`: it allows {allowed}; see `cyte get {gene}`")]
+#[error(
+    "the DNA does not allow {field} `{asked}` for gene `{gene}`: it allows {allowed}; see `cyte get {gene}`"
+)]
 pub struct OutOfEnvelope {
     /// Whose wish.
     pub gene: GeneName,
@@ -178,7 +181,11 @@ impl Envelopes {
             return refuse("scope", wish.scope.to_string(), envelope.scope.to_string());
         }
         if wish.priority > envelope.priority_max {
-            return refuse("priority", wish.priority.to_string(), format!("at most {}", envelope.priority_max));
+            return refuse(
+                "priority",
+                wish.priority.to_string(),
+                format!("at most {}", envelope.priority_max),
+            );
         }
         Ok(Wish {
             gene: wish.gene.clone(),

@@ -44,7 +44,9 @@ impl Query {
     /// Whether `definition` is meant. `gene` is what the DNA in force says about its gene.
     #[must_use]
     pub fn matches(&self, definition: &Definition, gene: Option<&Gene>) -> bool {
-        self.matches_wish(definition) && self.matches_record(definition) && self.matches_gene(definition, gene)
+        self.matches_wish(definition)
+            && self.matches_record(definition)
+            && self.matches_gene(definition, gene)
     }
 
     fn matches_wish(&self, definition: &Definition) -> bool {

@@ -110,7 +110,8 @@ fn selectors_mean_what_they_say() {
 
 #[test]
 fn what_is_wished_inside_the_envelope_holds_with_the_words_of_the_dna_added() {
-    let wish = Wish { count: Count { min: 2, max: None }, constraints: vec!["gpu".parse().unwrap()], ..front() };
+    let wish =
+        Wish { count: Count { min: 2, max: None }, constraints: vec!["gpu".parse().unwrap()], ..front() };
     let narrow = envelopes().narrow(&wish).unwrap();
     assert_eq!(narrow.count, Count::range(2, 4), "an open end is the DNA's");
     assert_eq!(narrow.version.as_deref(), Some("1.2"));

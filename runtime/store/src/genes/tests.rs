@@ -58,7 +58,14 @@ fn a_head_of_an_earlier_build_has_no_definitions_and_takes_some() {
     let store = open(&path);
     assert!(store.book().is_empty() && store.history(None, 9).unwrap().is_empty());
     put(&store, "front", 1).unwrap();
-    assert_eq!(open(&{ drop(store); path }).revision(), 1);
+    assert_eq!(
+        open(&{
+            drop(store);
+            path
+        })
+        .revision(),
+        1
+    );
 }
 
 #[test]
@@ -125,8 +132,7 @@ fn a_bad_wish_and_one_over_the_cap_are_refused() {
     assert!(matches!(&refused, Err(StoreError::Wish(error)) if error.field == "count"), "{refused:?}");
     let mut big = Wish::new(gene("front"));
     let values = (0..16).map(|i| format!("{i:063}")).collect();
-    big.constraints =
-        vec![cyte_organism::wish::Constraint::Host(Selector::OneOf("zone".into(), values)); 16];
+    big.constraints = vec![cyte_organism::wish::Constraint::Host(Selector::OneOf("zone".into(), values)); 16];
     let refused = store.put(big, Origin::Operator, Expect::Anything, 0, None);
     assert!(matches!(refused, Err(StoreError::TooLarge { .. })), "{refused:?}");
     assert_eq!(store.revision(), 0);

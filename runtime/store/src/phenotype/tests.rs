@@ -90,7 +90,8 @@ fn old_buckets_expire_and_the_living_cells_stay_right() {
     let oldest = store.events(From::After(0)).unwrap()[0].1.at_ms;
     assert!((52_000..=56_000).contains(&oldest), "{oldest}");
     let before = view(&store);
-    let tissue = |view: &View| view.tissue(HostId(1), Some(&"front".parse().unwrap())).unwrap().counts().alive;
+    let tissue =
+        |view: &View| view.tissue(HostId(1), Some(&"front".parse().unwrap())).unwrap().counts().alive;
     assert_eq!(tissue(&before), 1, "the cell that was born first still lives");
     drop(store);
     let store = open(&path);

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::{Path, PathBuf};
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -47,7 +47,7 @@ fn child() {
     let folder = PathBuf::from(folder);
     let (genes, phenotype) = (open_genes(&folder), open_phenotype(&folder));
     let mut out = std::io::stdout().lock();
-    writeln!(out, "ready").unwrap();
+    writeln!(out, "\nready").unwrap();
     let epoch = genes.revision() + 1;
     let before = genes.revision();
     for number in 1u64.. {
@@ -76,14 +76,14 @@ struct Acknowledged {
 
 fn run_and_kill(folder: &Path, patience: Duration) -> Acknowledged {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child", "--nocapture", "--test-threads=1"])
+        .args(["--exact", "kill::child", "--nocapture", "--test-threads=1"])
         .env(CHILD, folder)
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-    assert!(lines.any(|line| line.ends_with("ready")), "the child must start");
+    assert!(lines.any(|line| line == "ready"), "the child must start");
     let killer = std::thread::spawn(move || {
         std::thread::sleep(patience);
         child.kill().unwrap();

@@ -98,7 +98,7 @@ fn a_disk_that_is_really_full_refuses_writes_and_recovers_without_a_restart() {
         println!("not tested: no file system can be mounted in a name space of one's own here");
         return;
     }
-    let script = "mount -t tmpfs -o size=4m cyte \"$1\" && exec \"$2\" --exact child --nocapture";
+    let script = "mount -t tmpfs -o size=4m cyte \"$1\" && exec \"$2\" --exact full::child --nocapture";
     let done = Command::new("unshare")
         .args(["-rm", "sh", "-c", script, "sh"])
         .arg(&folder)
