@@ -1,5 +1,6 @@
 //! One `redb` file, opened as late and as lightly as possible, and opened anew after the disk failed.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -51,11 +52,11 @@ impl Disk {
     ) -> Result<R, StoreError> {
         let mut file = self.lock();
         if let File::Closed = *file {
-            *file = self.open_to_read()?;
+            *file = unpanicked(|| self.open_to_read())?;
         }
         let done = match &*file {
-            File::Reading(db) => db.begin_read().map_err(StoreError::from).and_then(work),
-            File::Writing(db) => db.begin_read().map_err(StoreError::from).and_then(work),
+            File::Reading(db) => unpanicked(|| work(db.begin_read()?)),
+            File::Writing(db) => unpanicked(|| work(db.begin_read()?)),
             File::Closed => Err(StoreError::Io("the file is closed".into())),
         };
         close_if_broken(&mut file, done)
@@ -70,10 +71,10 @@ impl Disk {
         if !matches!(*file, File::Writing(_)) {
             // The reader's lock must be gone before the writer's is asked for.
             *file = File::Closed;
-            *file = File::Writing(self.open_to_write()?);
+            *file = File::Writing(unpanicked(|| self.open_to_write())?);
         }
         let done = match &*file {
-            File::Writing(db) => work(db),
+            File::Writing(db) => unpanicked(|| work(db)),
             File::Reading(_) | File::Closed => Err(StoreError::Io("the file is closed".into())),
         };
         close_if_broken(&mut file, done)
@@ -122,9 +123,22 @@ impl Disk {
 
 fn close_if_broken<R>(file: &mut File, done: Result<R, StoreError>) -> Result<R, StoreError> {
     if done.as_ref().is_err_and(StoreError::is_of_the_disk) {
-        *file = File::Closed;
+        let broken = std::mem::replace(file, File::Closed);
+        // Closing may find the damage once more; what counts is the first error.
+        let _ = unpanicked(|| {
+            drop(broken);
+            Ok(())
+        });
     }
     done
+}
+
+/// The database panics on some kinds of damage (it says that they "cannot occur in normal
+/// operation"). A damaged file must not end a host, so that a panic becomes an error here; the database
+/// is closed then, and nothing of it is used again.
+fn unpanicked<R>(work: impl FnOnce() -> Result<R, StoreError>) -> Result<R, StoreError> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(StoreError::Unreadable("the database does not expect such damage".into())))
 }
 
 /// The user's alone, whatever the umask says.
