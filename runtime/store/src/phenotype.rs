@@ -60,7 +60,7 @@ impl Default for Retention {
 
 /// Where reading events begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum From {
+pub enum Begin {
     /// After the event of this number; 0 = the oldest there is.
     After(u64),
     /// At this time, in milliseconds since 1970.
@@ -281,12 +281,12 @@ impl PhenotypeStore {
     ///
     /// # Errors
     /// Fails when the file cannot be read or a row does not decode.
-    pub fn events(&self, from: From) -> Result<Vec<(u64, Record)>, StoreError> {
+    pub fn events(&self, from: Begin) -> Result<Vec<(u64, Record)>, StoreError> {
         let written = self.written();
         let (after, since, most) = match from {
-            From::After(number) => (number, 0, EVENTS_PAGE),
-            From::Since(at_ms) => (written.buckets.before(at_ms), at_ms, EVENTS_PAGE),
-            From::Newest(n) => {
+            Begin::After(number) => (number, 0, EVENTS_PAGE),
+            Begin::Since(at_ms) => (written.buckets.before(at_ms), at_ms, EVENTS_PAGE),
+            Begin::Newest(n) => {
                 let most = n.min(EVENTS_PAGE);
                 (self.newest().saturating_sub(most as u64), 0, most)
             }

@@ -116,6 +116,18 @@ proptest! {
         prop_assert_eq!((sum.alive + sum.dying) as usize, a.cells.len() + b.cells.len());
     }
 
+    /// What is stored and what the control socket shows come back as they were.
+    #[test]
+    fn records_survive_their_encodings(steps in prop::collection::vec((any::<u32>(), any::<u32>()), 0..60)) {
+        let (a, b) = lives(&steps);
+        for record in a.records.iter().chain(&b.records) {
+            let bytes = postcard::to_allocvec(record).unwrap();
+            prop_assert_eq!(&postcard::from_bytes::<Record>(&bytes).unwrap(), record);
+            let json = serde_json::to_string(record).unwrap();
+            prop_assert_eq!(&serde_json::from_str::<Record>(&json).unwrap(), record);
+        }
+    }
+
     /// Any order between hosts, any order within a window of one, anything twice: the same view.
     #[test]
     fn order_and_repetition_do_not_matter(

@@ -87,7 +87,7 @@ fn old_buckets_expire_and_the_living_cells_stay_right() {
         store.append(dead(number + 1, second * 1_000 + 1, number)).unwrap();
         store.commit(second * 1_000).unwrap();
     }
-    let oldest = store.events(From::After(0)).unwrap()[0].1.at_ms;
+    let oldest = store.events(Begin::After(0)).unwrap()[0].1.at_ms;
     assert!((52_000..=56_000).contains(&oldest), "{oldest}");
     let before = view(&store);
     let tissue =
@@ -98,7 +98,7 @@ fn old_buckets_expire_and_the_living_cells_stay_right() {
     assert_eq!(view(&store), before);
     // Dormant: what is old goes although nothing new comes.
     store.commit(120_000).unwrap();
-    assert_eq!(store.events(From::After(0)).unwrap().len(), 0);
+    assert_eq!(store.events(Begin::After(0)).unwrap().len(), 0);
     assert_eq!(view(&store), before);
 }
 
@@ -119,7 +119,7 @@ fn bytes_are_bounded() {
     let size = std::fs::metadata(&path).unwrap().len();
     assert!(size < 4 << 20, "{size}");
     assert_eq!(store.backlog(), (0, 0));
-    assert_eq!(store.events(From::Newest(3)).unwrap().last().unwrap().0, 40_000);
+    assert_eq!(store.events(Begin::Newest(3)).unwrap().last().unwrap().0, 40_000);
 }
 
 #[test]
@@ -133,12 +133,12 @@ fn events_are_read_by_number_by_time_and_from_the_end() {
         }
     }
     let numbers = |from| store.events(from).unwrap().into_iter().map(|(n, _)| n).collect::<Vec<_>>();
-    assert_eq!(numbers(From::After(0)), (1..=30).collect::<Vec<_>>());
-    assert_eq!(numbers(From::After(15)), (16..=30).collect::<Vec<_>>());
-    assert_eq!(numbers(From::Since(1_800)), (18..=30).collect::<Vec<_>>());
-    assert_eq!(numbers(From::Since(9_999)), Vec::<u64>::new());
-    assert_eq!(numbers(From::Newest(12)), (19..=30).collect::<Vec<_>>());
-    assert_eq!(numbers(From::After(30)), Vec::<u64>::new());
+    assert_eq!(numbers(Begin::After(0)), (1..=30).collect::<Vec<_>>());
+    assert_eq!(numbers(Begin::After(15)), (16..=30).collect::<Vec<_>>());
+    assert_eq!(numbers(Begin::Since(1_800)), (18..=30).collect::<Vec<_>>());
+    assert_eq!(numbers(Begin::Since(9_999)), Vec::<u64>::new());
+    assert_eq!(numbers(Begin::Newest(12)), (19..=30).collect::<Vec<_>>());
+    assert_eq!(numbers(Begin::After(30)), Vec::<u64>::new());
 }
 
 #[test]
@@ -240,11 +240,11 @@ fn survives(kind: Kind, at: i64, during: u64) -> Result<(), TestCaseError> {
         prop_assert!(done.is_ok() || !is_calm, "{:?}", done);
     }
     prop_assert_eq!(store.backlog(), (0, 0));
-    let (before, events) = (view(&store), store.events(From::After(0)).unwrap());
+    let (before, events) = (view(&store), store.events(Begin::After(0)).unwrap());
     drop(store);
     let store = open(&path);
     prop_assert_eq!(view(&store), before);
-    prop_assert_eq!(store.events(From::After(0)).unwrap(), events);
+    prop_assert_eq!(store.events(Begin::After(0)).unwrap(), events);
     std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
     Ok(())
 }

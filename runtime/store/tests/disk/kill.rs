@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use cyte_organism::lineage::{CellId, Niche};
 use cyte_organism::phenotype::{Epoch, Event, HostId, Record, View};
 use cyte_organism::wish::{Count, Origin, Wish};
-use cyte_store::{Expect, From, GeneStore, Head, PhenotypeStore, Retention};
+use cyte_store::{Begin, Expect, GeneStore, Head, PhenotypeStore, Retention};
 
 const CHILD: &str = "CYTE_KILL_CHILD";
 const RETENTION: Retention = Retention { age_ms: 600_000, bucket_ms: 20, bytes: 8 << 20, waiting: 16_384 };
@@ -134,7 +134,7 @@ fn what_was_acknowledged_is_there_after_every_kill() {
         let again = folded(&phenotype);
         phenotype.view(|view| assert_eq!(*view, again, "round {round}: the view is not the fold"));
         if let Some((epoch, number)) = seen.events {
-            let newest = phenotype.events(From::Newest(1)).unwrap();
+            let newest = phenotype.events(Begin::Newest(1)).unwrap();
             let newest = newest.last().map(|(_, record)| (record.epoch, record.number)).unwrap();
             assert!(newest >= (Epoch(epoch), number), "round {round}: {newest:?} {epoch} {number}");
         }
@@ -151,7 +151,7 @@ fn folded(store: &PhenotypeStore) -> View {
     let mut view = View::default();
     let mut after = 0;
     loop {
-        let page = store.events(From::After(after)).unwrap();
+        let page = store.events(Begin::After(after)).unwrap();
         let Some((last, _)) = page.last() else { return view };
         after = *last;
         page.iter().for_each(|(_, record)| assert!(view.fold(record)));
