@@ -452,26 +452,23 @@ impl<'a> Sums<'a> {
             return start;
         }
         let mut permits = self.round.permits;
-        let mut open: Vec<&GeneName> = self.rows.keys().copied().collect();
-        open.retain(|gene| self.rows.get(gene).is_some_and(|row| row.startable() > 0));
-        open.sort_by_key(|gene| std::cmp::Reverse(self.rows.get(gene).map(|row| row.priority)));
-        while permits > 0
-            && let Some(first) = open.first()
-        {
-            let top = self.rows.get(first).map(|row| row.priority);
-            let same = |gene: &&GeneName| self.rows.get(gene).map(|row| row.priority) == top;
-            let equals = open.iter().take_while(|gene| same(gene)).count();
-            let at = usize::try_from(draw() % (equals.max(1) as u64)).unwrap_or(0);
-            let Some(gene) = open.get(at).copied() else { break };
-            let Some(row) = self.rows.get_mut(gene) else { break };
-            row.chosen += 1;
-            permits -= 1;
-            if row.chosen >= row.startable() {
-                open.remove(at);
-            }
-            match start.last_mut() {
-                Some(last) if last.gene == *gene => last.cells += 1,
-                _ => start.push(Piece { gene: gene.clone(), cells: 1 }),
+        let mut ranks: BTreeMap<u16, Vec<&mut Row<'a>>> = BTreeMap::new();
+        for row in self.rows.values_mut().filter(|row| row.startable() > 0) {
+            ranks.entry(row.priority).or_default().push(row);
+        }
+        for mut equals in ranks.into_values().rev() {
+            while permits > 0 && !equals.is_empty() {
+                let at = usize::try_from(draw() % (equals.len() as u64)).unwrap_or(0);
+                let Some(row) = equals.get_mut(at) else { break };
+                row.chosen += 1;
+                permits -= 1;
+                match start.last_mut() {
+                    Some(last) if last.gene == row.wish.gene => last.cells += 1,
+                    _ => start.push(Piece { gene: row.wish.gene.clone(), cells: 1 }),
+                }
+                if row.chosen >= row.startable() {
+                    equals.swap_remove(at);
+                }
             }
         }
         start
