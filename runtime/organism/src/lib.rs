@@ -9,14 +9,20 @@
 //! - [`fast`]: the few decisions a request needs, called inline under a tissue's lock.
 //! - [`homeostasis`]: how many ready cells and stems a tissue should hold, decided off the
 //!   request path by the host's governor.
+//! - [`wish`]: what is wanted, and what the DNA allows to be wanted.
+//! - [`phenotype`]: what is, as a fold over events.
+//! - [`expressor`]: what is wanted minus what is.
 //! - [`Organism`]: the state machine that the governor drives with [`Stimulus`] and whose
 //!   [`Response`]s it performs.
 
+pub mod expressor;
 pub mod fast;
 pub mod homeostasis;
 pub mod lineage;
 mod organism;
+pub mod phenotype;
 mod time;
+pub mod wish;
 
 pub use organism::{Organism, Response, Stimulus};
 pub use time::Nanos;
