@@ -28,6 +28,40 @@ fn a_gene_may_have_a_build_command_of_its_own() {
     assert!(text.contains("status 7"), "{text}");
 }
 
+/// What the tool said is the reason, and with `--quiet` nobody has seen it yet.
+#[test]
+fn a_quiet_build_that_fails_says_what_the_tool_said() {
+    let temp = Temp::new();
+    temp.write(
+        "dna.toml",
+        CUSTOM.replace("echo built by hand", "echo out of luck; echo out of ink >&2; exit 7"),
+    );
+    temp.write("given.wasm", guests::tiny_drone());
+    let lines = |text: &str| {
+        let said = |line: &str| text.lines().filter(|found| found.trim() == line).count();
+        (said("out of luck"), said("out of ink"))
+    };
+    for quiet in [&[][..], &["--quiet"]] {
+        let said = Cyte::new(["build"]).args(quiet).within(temp.path()).run().refused(1, "E102");
+        assert_eq!(lines(&said), (1, 1), "{quiet:?}: each line once\n{said}");
+    }
+    let said = Cyte::new(["build", "--quiet", "--output", "json"]).within(temp.path()).run();
+    let said: serde_json::Value = serde_json::from_str(&said.refused(1, "E102")).unwrap();
+    assert_eq!(lines(said["error"]["why"].as_str().unwrap()), (1, 1), "{said:#}");
+    temp.write("dna.toml", "[organism]\nname = \"x\"\n[gene.x]\nsource = \"gene\"\n");
+    temp.write(
+        "gene/Cargo.toml",
+        "[package]\nname = \"gene\"\nedition = \"2024\"\n[lib]\npath = \"lib.rs\"\ncrate-type = [\"cdylib\"]\n[workspace]\n",
+    );
+    temp.write("gene/lib.rs", "pub fn wrong() -> u32 { \"text\" }\n");
+    let said = Cyte::new(["build", "--quiet"]).within(temp.path()).run().expect(1).stderr;
+    assert!(said.starts_with("error[E102]") && said.contains("expected `u32`"), "{said}");
+    assert!(said.contains("lib.rs:1"), "{said}");
+    temp.write("dna.toml", CUSTOM);
+    let said = Cyte::new(["build", "--quiet"]).within(temp.path()).ok().stderr;
+    assert!(said.is_empty(), "{said}");
+}
+
 #[test]
 fn what_a_gene_asks_for_is_told_with_what_it_gets() {
     let temp = Temp::new();

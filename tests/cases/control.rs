@@ -17,6 +17,7 @@ name = "seen"
 version = "1.2.3"
 [gene.state]
 source = "{state}"
+labels = { team = "web", tier = "front" }
 route = "/state"
 express = { max = 1 }
 limits = { wait = "20s" }
@@ -59,6 +60,13 @@ fn inspect_shows_a_cell_and_a_gene() {
     let (host, _folder) = host();
     let name = host.json(["ps"])["cells"][0]["cell"].as_str().unwrap().to_owned();
     let cell = host.json(["inspect", &name]);
+    // Which DNA it carries: the one in force, as `cyte dna inspect` names it.
+    let bundle = std::fs::read_to_string(host.state().join("current")).unwrap();
+    let bundle = host.state().join("dna").join(bundle.trim().rsplit('/').next().unwrap());
+    let dna = Cyte::new(["dna", "inspect"]).arg(bundle).json();
+    assert_eq!(cell["digest"], dna["digest"], "{dna:#}");
+    assert_eq!(cell["digest"].as_str().unwrap().len(), 64);
+    assert_eq!(host.json(["ps"])["cells"][0]["digest"], cell["digest"]);
     for key in
         ["cell", "gene", "role", "state", "age_ms", "mother", "generation", "niche", "uses", "uses_left"]
     {
@@ -72,11 +80,99 @@ fn inspect_shows_a_cell_and_a_gene() {
     }
     let text = host.cyte(["inspect", &name]).ok().stdout;
     assert!(text.contains("generation") && text.contains("niche"), "{text}");
+    assert!(text.contains(cell["digest"].as_str().unwrap()), "{text}");
     let text = host.cyte(["inspect", "state"]).ok().stdout;
     assert!(text.contains("/state") && text.contains("ASKS FOR"), "{text}");
     for nobody in ["nobody", "state#999999", "../state", "state#x", ""] {
         host.cyte(["inspect", nobody]).run().refused(1, "E308");
     }
+}
+
+#[test]
+fn genes_are_found_by_their_labels() {
+    let (host, _folder) = host();
+    let names = |args: &[&str]| -> Vec<String> {
+        let ps = host.json([&["ps"], args].concat());
+        ps["genes"].as_array().unwrap().iter().map(|gene| gene["gene"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(&[]), ["panic", "rest", "state"]);
+    assert_eq!(names(&["--label", "team=web", "--label", "tier"]), ["state"]);
+    assert_eq!(names(&["--label", "team=data"]), Vec::<String>::new());
+    let text = host.cyte(["ps", "--label", "team"]).ok().stdout;
+    assert!(text.lines().next().unwrap().ends_with("LABELS"), "{text}");
+    assert!(text.contains("team=web tier=front") && !text.contains("panic"), "{text}");
+    assert_eq!(host.json(["inspect", "state"])["labels"]["tier"], "front");
+    assert!(host.cyte(["inspect", "state"]).ok().stdout.contains("team=web tier=front"));
+}
+
+#[test]
+fn a_tree_shows_what_is_mounted_where_and_who_lives_there() {
+    let (host, _folder) = host();
+    let text = host.cyte(["ps", "--tree"]).ok().stdout;
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].starts_with("seen  version 1, DNA "), "{text}");
+    assert_eq!(lines[1], "├─ panic  drone  /panic/...  resting", "{text}");
+    assert_eq!(lines[2], "├─ rest  drone  /rest  resting", "{text}");
+    assert_eq!(lines[3], "└─ state  drone  /state  team=web tier=front", "{text}");
+    assert!(lines[4].starts_with("   └─ state#") && lines[4].contains("2 uses"), "{text}");
+    assert_eq!(lines.len(), 5, "{text}");
+}
+
+/// Development is one process, however many services there are.
+#[test]
+fn all_services_live_in_one_process() {
+    let (host, _folder) = host();
+    assert_eq!(host.get("/rest").status, 200);
+    assert_eq!(host.json(["ps"])["cells"].as_array().unwrap().len(), 2, "cells of two genes");
+    let children: String = std::fs::read_dir(format!("/proc/{}/task", host.id()))
+        .unwrap()
+        .flatten()
+        .map(|task| std::fs::read_to_string(task.path().join("children")).unwrap_or_default())
+        .collect();
+    assert_eq!(children.trim(), "", "no process beside it");
+    assert_eq!(host.listening()["pid"], host.id());
+}
+
+#[test]
+fn nothing_listens_beyond_loopback_unless_told() {
+    let help = Cyte::new(["run", "--help"]).ok().stdout;
+    assert!(help.contains("127.0.0.1:8080"), "{help}");
+    let (host, folder) = host();
+    assert_eq!(listeners(host.id()), [host.address().to_string()]);
+    drop(host);
+    // Told.
+    let told = Host::of(folder.path()).arg("--listen").arg("0.0.0.0:0").try_start();
+    if let Ok(host) = told {
+        assert!(listeners(host.id()).iter().all(|address| address.starts_with("0.0.0.0:")));
+    }
+}
+
+/// The TCP addresses on which a process listens.
+fn listeners(pid: u32) -> Vec<String> {
+    let sockets: Vec<String> = std::fs::read_dir(format!("/proc/{pid}/fd"))
+        .unwrap()
+        .flatten()
+        .filter_map(|fd| std::fs::read_link(fd.path()).ok())
+        .filter_map(|target| Some(target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned()))
+        .collect();
+    let mut found = Vec::new();
+    for table in ["tcp", "tcp6"] {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/net/{table}")).unwrap_or_default();
+        for line in text.lines().skip(1) {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            // State 0A is LISTEN.
+            if fields[3] == "0A" && sockets.iter().any(|socket| socket == fields[9]) {
+                let (address, port) = fields[1].split_once(':').unwrap();
+                let port = u16::from_str_radix(port, 16).unwrap();
+                let address = match u32::from_str_radix(address, 16) {
+                    Ok(v4) => std::net::Ipv4Addr::from(v4.swap_bytes()).to_string(),
+                    Err(_) => format!("[{address}]"),
+                };
+                found.push(format!("{address}:{port}"));
+            }
+        }
+    }
+    found
 }
 
 #[test]

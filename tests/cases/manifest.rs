@@ -10,6 +10,10 @@ const FAULTS: &[(&str, &str)] = &[
     ("nothing", ""),
     ("a misspelt table", "[organisms]\nname = \"shop\"\n"),
     ("a misspelt key", "[organism]\nname = \"shop\"\n\n[gene.front]\nsource = \"x.wasm\"\nrout = \"/...\"\n"),
+    (
+        "a label that is none",
+        "[organism]\nname = \"shop\"\n\n[gene.a]\nsource = \"x.wasm\"\nlabels = { Team = \"web\" }\n",
+    ),
     ("no source", "[organism]\nname = \"shop\"\n\n[gene.front]\nroute = \"/...\"\n"),
     ("a source that is not there", "[organism]\nname = \"shop\"\n\n[gene.front]\nsource = \"none\"\n"),
     ("a bad name", "[organism]\nname = \"shop\"\n\n[gene.\"../up\"]\nsource = \"x.wasm\"\n"),
@@ -68,6 +72,25 @@ fn each_fault_is_shown_with_line_caret_and_remedy() {
     }
     let place = temp.path().display().to_string();
     snapshot::same("dna-toml-faults.txt", &seen.replace(&place, "HERE"));
+}
+
+/// A fault that only the whole manifest shows: the table must not stand above it as if all were well.
+#[test]
+fn a_check_that_refuses_shows_no_table() {
+    let temp = Temp::new();
+    temp.write("x.wasm", guests::tiny_drone());
+    let toml = "[organism]\nname = \"shop\"\n\n[gene.a]\nsource = \"x.wasm\"\nroute = \"/...\"\n";
+    temp.write("dna.toml", toml);
+    assert!(Cyte::new(["check"]).within(temp.path()).ok().stdout.starts_with("GENE"));
+    // A task may have no route; that this is one is known from its exports alone.
+    let task = format!("source = {:?}", crate::support::guest("wc"));
+    temp.write("dna.toml", toml.replace("source = \"x.wasm\"", &task));
+    for form in ["text", "json"] {
+        let said = Cyte::new(["check", "--output", form]).within(temp.path()).run();
+        assert_eq!(said.stdout, "", "{}", said.stderr);
+        let said = said.refused(1, "E101");
+        assert!(said.contains("a task has none"), "{said}");
+    }
 }
 
 #[test]

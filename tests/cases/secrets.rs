@@ -28,6 +28,10 @@ fn a_secret_is_set_listed_and_forgotten_without_being_shown() {
     for (name, value) in [("../x", "v"), ("", "v"), ("a b", "v")] {
         run(secret(&["set", name]).stdin(value)).refused(1, "E404");
     }
+    for value in ["", "\n"] {
+        let said = run(secret(&["set", "token"]).stdin(value)).refused(1, "E404");
+        assert!(said.contains("the value is empty"), "{said}");
+    }
     run(secret(&["set", "large"]).stdin("x".repeat(64 * 1024 + 2))).refused(1, "E404");
     run(secret(&["set", "just"]).stdin("x".repeat(64 * 1024))).expect(0);
     assert!(!said.contains(VALUE), "{said}");

@@ -178,6 +178,27 @@ fn the_tests_of_the_mechanisms_exist() {
     assert!(seen > 30, "only {seen} tests are named");
 }
 
+/// Whoever reads an answer of the host finds each of its words explained.
+#[test]
+fn the_words_of_the_model_are_explained() {
+    let text = read("ARCHITECTURE.md");
+    let (_, rest) = text.split_once("\n## Words\n").expect("the section is there");
+    let words: String = rest.split("\n## ").next().unwrap().to_lowercase();
+    let rows: Vec<&str> = words.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    let snapshot = read("runtime/engine/src/snapshot.rs") + &read("runtime/organism/src/lineage.rs");
+    for word in ["gene", "role", "cell", "niche", "ready", "mother", "generation", "retire"] {
+        assert!(snapshot.to_lowercase().contains(word), "the host no longer says `{word}`");
+        assert!(rows.iter().any(|row| row.contains(word)), "ARCHITECTURE.md does not explain `{word}`");
+    }
+    for word in ["organism", "dna", "germline", "tissue", "stem", "gateway", "governor"] {
+        assert!(rows.iter().any(|row| row.starts_with(&format!("| {word}"))), "no row for `{word}`");
+    }
+    let readme = read("README.md");
+    for word in ["cell", "gene", "message at a time"] {
+        assert!(readme.contains(word), "README.md does not say `{word}`");
+    }
+}
+
 /// Where the sources of a crate are, by the crate's name.
 fn sources_of(krate: &str) -> &'static str {
     match krate {

@@ -59,6 +59,9 @@ pub struct Gene {
     pub name: GeneName,
     /// A label for people, at most 64 bytes; nothing compares it.
     pub version: String,
+    /// Words for people and their tools to find it by, such as `team = web`; nothing here acts on
+    /// them. Sorted by key, no duplicates.
+    pub labels: Vec<(String, String)>,
     /// Drone or task.
     pub role: Role,
     /// The Wasm component.
@@ -85,6 +88,7 @@ impl Gene {
         Gene {
             name,
             version: String::new(),
+            labels: Vec::new(),
             role,
             component,
             routes: Vec::new(),
@@ -155,6 +159,26 @@ pub struct GeneLimits {
     pub body: Option<u64>,
     /// How long a request waits for capacity, in milliseconds.
     pub wait_ms: Option<u64>,
+    /// Requests that wait for capacity at once.
+    pub waiters: Option<u32>,
+    /// Wall clock without a byte moved after the response head, in milliseconds.
+    pub idle_ms: Option<u64>,
+    /// Table elements of one cell.
+    pub tables: Option<u32>,
+    /// Resource handles of one cell.
+    pub handles: Option<u32>,
+    /// Bytes that host calls may move into the host for one call.
+    pub host_call: Option<u64>,
+    /// Header fields of one message, names and values, in bytes.
+    pub headers: Option<u64>,
+    /// Random bytes of one call.
+    pub random: Option<u64>,
+    /// Outbound requests of one cell at once.
+    pub outbound: Option<u32>,
+    /// Lengths of all files in its writable folders together, in bytes.
+    pub files: Option<u64>,
+    /// Files, folders and links in its writable folders together.
+    pub file_count: Option<u32>,
 }
 
 impl GeneLimits {
@@ -186,6 +210,66 @@ impl GeneLimits {
     #[must_use]
     pub fn wait_ms_or_default(&self) -> u64 {
         self.wait_ms.unwrap_or(limits::WAIT_FOR_CAPACITY_MS)
+    }
+
+    /// Requests that wait for capacity at once.
+    #[must_use]
+    pub fn waiters_or_default(&self) -> u32 {
+        self.waiters.unwrap_or(limits::WAITERS_PER_GENE)
+    }
+
+    /// Milliseconds without a byte moved after the response head.
+    #[must_use]
+    pub fn idle_ms_or_default(&self) -> u64 {
+        self.idle_ms.unwrap_or(limits::IDLE_AFTER_HEAD_MS)
+    }
+
+    /// Table elements of one cell.
+    #[must_use]
+    pub fn tables_or_default(&self) -> u32 {
+        self.tables.unwrap_or(limits::CELL_TABLE_ELEMENTS)
+    }
+
+    /// Resource handles of one cell.
+    #[must_use]
+    pub fn handles_or_default(&self) -> u32 {
+        self.handles.unwrap_or(limits::CELL_HANDLES)
+    }
+
+    /// Bytes that host calls may move into the host for one call.
+    #[must_use]
+    pub fn host_call_or_default(&self) -> u64 {
+        self.host_call.unwrap_or(limits::HOST_CALL_BYTES)
+    }
+
+    /// Bytes of header fields of one message.
+    #[must_use]
+    pub fn headers_or_default(&self) -> u64 {
+        self.headers.unwrap_or(limits::HEADER_FIELDS_BYTES)
+    }
+
+    /// Random bytes of one call.
+    #[must_use]
+    pub fn random_or_default(&self) -> u64 {
+        self.random.unwrap_or(limits::RANDOM_PER_CALL_BYTES)
+    }
+
+    /// Outbound requests of one cell at once.
+    #[must_use]
+    pub fn outbound_or_default(&self) -> u32 {
+        self.outbound.unwrap_or(limits::OUTBOUND_PER_CELL)
+    }
+
+    /// Bytes in its writable folders.
+    #[must_use]
+    pub fn files_or_default(&self) -> u64 {
+        self.files.unwrap_or(limits::WRITABLE_BYTES)
+    }
+
+    /// Files, folders and links in its writable folders.
+    #[must_use]
+    pub fn file_count_or_default(&self) -> u32 {
+        self.file_count.unwrap_or(limits::WRITABLE_FILES)
     }
 }
 

@@ -29,6 +29,8 @@ pub const WALL_PER_CALL_MS: u64 = 10_000;
 pub const WALL_PER_CALL_MAX_MS: u64 = 24 * 3_600_000;
 /// Wall clock without a byte moved after the response head, in milliseconds.
 pub const IDLE_AFTER_HEAD_MS: u64 = 30_000;
+/// The longest time without a byte a gene may ask for with `limits.idle`, in milliseconds.
+pub const IDLE_AFTER_HEAD_MAX_MS: u64 = WALL_PER_CALL_MAX_MS;
 /// Memory of one cell, summed over its memories, in bytes.
 pub const CELL_MEMORY_BYTES: u64 = 64 * MIB;
 /// The least memory a gene may ask for with `limits.memory`, in bytes: one Wasm page.
@@ -36,21 +38,39 @@ pub const CELL_MEMORY_MIN_BYTES: u64 = 64 * KIB;
 /// The most memory a gene may ask for with `limits.memory`, in bytes.
 pub const CELL_MEMORY_MAX_BYTES: u64 = 4 * GIB;
 /// Table elements of one cell.
-pub const CELL_TABLE_ELEMENTS: usize = 100_000;
+pub const CELL_TABLE_ELEMENTS: u32 = 100_000;
+/// The most table elements a gene may ask for with `limits.tables`.
+pub const CELL_TABLE_ELEMENTS_MAX: u32 = 1_000_000;
 /// Core instances of one cell.
 pub const CELL_INSTANCES: usize = 16;
 /// Resource handles of one cell.
-pub const CELL_HANDLES: usize = 4_096;
+pub const CELL_HANDLES: u32 = 4_096;
+/// The most resource handles a gene may ask for with `limits.handles`.
+pub const CELL_HANDLES_MAX: u32 = 65_536;
 /// Bytes that host calls may move into the host for one call.
-pub const HOST_CALL_BYTES: usize = 1 << 20;
+pub const HOST_CALL_BYTES: u64 = MIB;
+/// The most bytes of host calls a gene may ask for with `limits.host-call`.
+pub const HOST_CALL_MAX_BYTES: u64 = 64 * MIB;
 /// Bytes of header fields, names and values, of one message.
-pub const HEADER_FIELDS_BYTES: usize = 64 << 10;
+pub const HEADER_FIELDS_BYTES: u64 = 64 * KIB;
+/// The most bytes of header fields a gene may ask for with `limits.headers`.
+pub const HEADER_FIELDS_MAX_BYTES: u64 = MIB;
 /// Random bytes one call may draw.
 pub const RANDOM_PER_CALL_BYTES: u64 = 64 * KIB;
+/// The most random bytes a gene may ask for with `limits.random`.
+pub const RANDOM_PER_CALL_MAX_BYTES: u64 = 16 * MIB;
 /// Log of one cell that is kept, in bytes a second.
 pub const LOG_PER_CELL_BYTES_S: u64 = 64 * KIB;
 /// One line of a cell's log, in bytes.
 pub const LOG_LINE_BYTES: usize = 8 << 10;
+/// Lengths of all files in the writable folders of one gene together, in bytes.
+pub const WRITABLE_BYTES: u64 = 256 * MIB;
+/// The most bytes in writable folders a gene may ask for with `limits.files`.
+pub const WRITABLE_MAX_BYTES: u64 = 1024 * GIB;
+/// Files, folders and links in the writable folders of one gene together.
+pub const WRITABLE_FILES: u32 = 16_384;
+/// The most files a gene may ask for with `limits.file-count`.
+pub const WRITABLE_FILES_MAX: u32 = 1_000_000;
 /// The most uses a gene may ask for with `reuse`.
 pub const REUSE_MAX: u32 = 1_000_000_000;
 /// Uses of a cell of a `wasi:http` 0.2 component that declares nothing.
@@ -65,7 +85,9 @@ pub const CELLS_PER_GENE_MAX: u32 = 1_000_000;
 // Outbound requests.
 
 /// Outbound requests of one cell at once.
-pub const OUTBOUND_PER_CELL: usize = 6;
+pub const OUTBOUND_PER_CELL: u32 = 6;
+/// The most outbound requests at once a gene may ask for with `limits.outbound`.
+pub const OUTBOUND_PER_CELL_MAX: u32 = 256;
 /// Connecting to an outbound host, in milliseconds.
 pub const OUTBOUND_CONNECT_MS: u64 = 5_000;
 /// Waiting for the head of an outbound response, in milliseconds.
@@ -75,7 +97,7 @@ pub const OUTBOUND_IDLE_MS: u64 = 10_000;
 /// How long an unused outbound connection is kept, in milliseconds.
 pub const OUTBOUND_KEEP_MS: u64 = 30_000;
 /// Unused outbound connections kept for one gene and one authority.
-pub const OUTBOUND_KEPT_PER_PLACE: usize = OUTBOUND_PER_CELL;
+pub const OUTBOUND_KEPT_PER_PLACE: usize = OUTBOUND_PER_CELL as usize;
 /// Unused outbound connections kept in all.
 pub const OUTBOUND_KEPT: usize = 256;
 /// Names being resolved at once, each on a thread of its own.
@@ -101,8 +123,15 @@ pub const CELL_OVERHEAD_BYTES: u64 = 64 * KIB;
 pub const WAIT_FOR_CAPACITY_MS: u64 = 100;
 /// The longest wait a gene may ask for with `limits.wait`, in milliseconds.
 pub const WAIT_FOR_CAPACITY_MAX_MS: u64 = 60_000;
+/// A wait that is felt: the gene's wait divided by this.
+pub const WAIT_FELT_SHARE: u64 = 5;
+/// For how long every wait must have been felt before newcomers are refused at once, in
+/// milliseconds.
+pub const QUEUE_STANDS_MS: u64 = 100;
 /// Requests of one gene that wait for a cell.
-pub const WAITERS_PER_GENE: usize = 1_024;
+pub const WAITERS_PER_GENE: u32 = 1_024;
+/// The most waiting requests a gene may ask for with `limits.waiters`.
+pub const WAITERS_PER_GENE_MAX: u32 = 65_536;
 
 // Compilation, in a child process.
 
@@ -239,7 +268,9 @@ pub const FILES_PER_GENE: usize = 64;
 pub const SECRETS_PER_GENE: usize = 64;
 /// Name of a gene, an organism or a secret, in bytes.
 pub const NAME_MAX_BYTES: usize = 63;
-/// Version of a gene and label of an organism, in bytes.
+/// Labels of one gene.
+pub const LABELS_PER_GENE: usize = 64;
+/// Version of a gene, label of an organism, and key and value of a gene's labels, in bytes.
 pub const LABEL_MAX_BYTES: usize = 64;
 /// Text of one route, in bytes.
 pub const ROUTE_MAX_BYTES: usize = 512;

@@ -9,16 +9,20 @@ use std::str::FromStr;
 use crate::limits::NAME_MAX_BYTES;
 use crate::text::{TextError, serde_as_text};
 
+/// What to write instead of what is no name.
+const REMEDY: &str = "write 1 to 63 of a-z, 0-9 and -, as in my-shop";
+
 fn check(what: &'static str, text: &str) -> Result<(), TextError> {
+    let refused = |reason| Err(TextError::new(what, text, reason).remedy(REMEDY));
     if text.is_empty() {
-        return Err(TextError::new(what, text, "it is empty"));
+        return refused("it is empty");
     }
     if text.len() > NAME_MAX_BYTES {
-        return Err(TextError::new(what, text, "it is longer than 63 characters"));
+        return refused("it is longer than 63 characters");
     }
     let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     if !text.bytes().all(allowed) {
-        return Err(TextError::new(what, text, "only a-z, 0-9 and - are allowed"));
+        return refused("only a-z, 0-9 and - are allowed");
     }
     Ok(())
 }

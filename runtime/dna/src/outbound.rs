@@ -152,7 +152,8 @@ impl FromStr for OutboundGrant {
     type Err = TextError;
 
     fn from_str(text: &str) -> Result<Self, TextError> {
-        let fail = |reason| TextError::new("outbound grant", text, reason);
+        let remedy = "write scheme and host, as in https://api.example.test or https://*.example.test:8443";
+        let fail = |reason| TextError::new("outbound grant", text, reason).remedy(remedy);
         let (scheme, authority) =
             text.split_once("://").ok_or_else(|| fail("it must begin with https:// or http://"))?;
         let scheme = match scheme {

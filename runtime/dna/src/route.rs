@@ -186,7 +186,8 @@ impl FromStr for Route {
     type Err = TextError;
 
     fn from_str(text: &str) -> Result<Self, TextError> {
-        let fail = |reason| TextError::new("route", text, reason);
+        let remedy = "write a path, as in /about or /api/..., after a host name where it is for that one: shop.example/...";
+        let fail = |reason| TextError::new("route", text, reason).remedy(remedy);
         if text.len() > ROUTE_MAX_BYTES {
             return Err(fail("it is longer than 512 characters"));
         }

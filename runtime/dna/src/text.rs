@@ -7,25 +7,37 @@ use std::fmt;
 /// Display names the thing, shows the text (shortened, control characters escaped) and says
 /// why, all on one line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{} is not a {what}: {reason}", Shown(.text))]
+#[error("{} is not {} {what}: {reason}", Shown(.text), article(.what))]
 pub struct TextError {
     what: &'static str,
     text: String,
     reason: &'static str,
+    remedy: &'static str,
 }
 
 impl TextError {
     /// `what` is a noun without article ("gene name"), `reason` a clause ("it is empty").
     pub(crate) fn new(what: &'static str, text: &str, reason: &'static str) -> Self {
         let text = text.chars().take(80).collect();
-        TextError { what, text, reason }
+        TextError { what, text, reason, remedy: "" }
     }
 
-    /// Why the text was refused, as a clause.
-    #[must_use]
-    pub fn reason(&self) -> &'static str {
-        self.reason
+    /// With what to write instead, one line with an example.
+    pub(crate) fn remedy(mut self, remedy: &'static str) -> Self {
+        self.remedy = remedy;
+        self
     }
+
+    /// What to write instead, one line with an example; empty where there is nothing to say.
+    #[must_use]
+    pub fn help(&self) -> &'static str {
+        self.remedy
+    }
+}
+
+/// The article before a noun.
+fn article(noun: &str) -> &'static str {
+    if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
 }
 
 /// Text in backquotes, safe on a terminal.

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use cyte_dna::limits;
 use wasmtime::{Store, StoreContextMut, UpdateDeadline};
 use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi_http::{p2::bindings::Proxy, p3::bindings::Service};
@@ -90,8 +89,8 @@ pub(crate) fn store(
 ) -> wasmtime::Result<Store<CellState>> {
     let mut store = Store::new(&pre.engine, CellState::new(&pre.context, vitals, memory, stdio)?);
     store.limiter(|state| &mut state.limiter);
-    store.set_hostcall_fuel(limits::HOST_CALL_BYTES);
-    store.set_max_component_handles(limits::CELL_HANDLES);
+    store.set_hostcall_fuel(pre.context.limits.host_call);
+    store.set_max_component_handles(pre.context.limits.handles);
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(pulse);
     Ok(store)

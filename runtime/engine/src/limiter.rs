@@ -8,7 +8,7 @@ use std::sync::{
 use cyte_dna::limits;
 use wasmtime::ResourceLimiter;
 
-use crate::{error::Breach, vitals::Vitals};
+use crate::{error::Breach, state::CellLimits, vitals::Vitals};
 
 /// Tables a cell may hold.
 const TABLES_MAX: usize = 32;
@@ -65,11 +65,19 @@ pub(crate) struct Limiter {
     memory: u64,
     memory_max: u64,
     table_elements: usize,
+    table_elements_max: usize,
 }
 
 impl Limiter {
-    pub(crate) fn new(vitals: Arc<Vitals>, host: Arc<MemoryBudget>, memory_max: u64) -> Self {
-        Self { vitals, host, memory: 0, memory_max, table_elements: 0 }
+    pub(crate) fn new(vitals: Arc<Vitals>, host: Arc<MemoryBudget>, limits: &CellLimits) -> Self {
+        Self {
+            vitals,
+            host,
+            memory: 0,
+            memory_max: limits.memory_bytes,
+            table_elements: 0,
+            table_elements_max: usize::try_from(limits.tables).unwrap_or(usize::MAX),
+        }
     }
 }
 
@@ -94,7 +102,7 @@ impl ResourceLimiter for Limiter {
 
     fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let total = self.table_elements.saturating_add(desired.saturating_sub(current));
-        if total > limits::CELL_TABLE_ELEMENTS {
+        if total > self.table_elements_max {
             self.vitals.breach(Breach::Structure);
             return Ok(false);
         }
@@ -118,5 +126,62 @@ impl ResourceLimiter for Limiter {
 impl Drop for Limiter {
     fn drop(&mut self) {
         self.host.give_back(self.memory);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cyte_organism::{
+        Nanos,
+        lineage::{Birth, CellId, Niche},
+    };
+
+    use super::*;
+    use crate::vitals::Clock;
+
+    fn limiter(host: &Arc<MemoryBudget>, memory_bytes: u64) -> Limiter {
+        let birth = Birth { id: CellId(1), mother: None, generation: 0, niche: Niche(1) };
+        let limits = CellLimits {
+            memory_bytes,
+            cpu: Nanos(0),
+            wall: Nanos(0),
+            stall: Nanos(0),
+            wait: Nanos(0),
+            waiters: 0,
+            tables: 10,
+            handles: 0,
+            host_call: 0,
+            headers: 0,
+            random: 0,
+            outbound: 0,
+            files: 0,
+            file_count: 0,
+        };
+        Limiter::new(Arc::new(Vitals::new(Clock::start(), birth)), host.clone(), &limits)
+    }
+
+    #[test]
+    fn the_memory_of_all_cells_is_bounded_and_comes_back() {
+        let host = Arc::new(MemoryBudget::new(100));
+        let (mut first, mut second) = (limiter(&host, 80), limiter(&host, 80));
+        assert!(first.memory_growing(0, 60, None).unwrap());
+        assert!(!second.memory_growing(0, 41, None).unwrap(), "the host has 40 left");
+        assert_eq!((host.used(), host.refused()), (60, 1));
+        assert_eq!(second.vitals.breached(), Some(Breach::Memory));
+        assert!(second.memory_growing(0, 40, None).unwrap());
+        assert!(!first.memory_growing(60, 81, None).unwrap(), "its own limit is 80");
+        assert_eq!(host.refused(), 1, "which is not the host's doing");
+        drop(first);
+        assert_eq!(host.used(), 40);
+        assert!(second.memory_growing(40, 80, None).unwrap());
+    }
+
+    #[test]
+    fn all_tables_of_a_cell_count_together() {
+        let mut limiter = limiter(&Arc::new(MemoryBudget::new(0)), 0);
+        assert!(limiter.table_growing(0, 6, None).unwrap());
+        assert!(!limiter.table_growing(0, 5, None).unwrap());
+        assert_eq!(limiter.vitals.breached(), Some(Breach::Structure));
+        assert!(limiter.table_growing(0, 4, None).unwrap());
     }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use cyte_dna::{Gene, limits};
+use cyte_dna::Gene;
 use cyte_organism::Nanos;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
@@ -13,6 +13,7 @@ use wasmtime_wasi_http::{ForbiddenHeaderFilter, WasiHttpCtx, WasiHttpCtxView, Wa
 use crate::{
     capability::{
         Folder, Hands,
+        files::{Holding, Quota},
         http::{Hooks, is_forbidden},
         log::{CellLog, Source},
     },
@@ -33,16 +34,45 @@ pub struct CellLimits {
     pub stall: Nanos,
     /// How long a request may wait for a cell.
     pub wait: Nanos,
+    /// How many requests may wait for one.
+    pub waiters: u32,
+    /// Table elements of a cell.
+    pub tables: u32,
+    /// Resource handles of a cell.
+    pub handles: usize,
+    /// Bytes that host calls may move into the host for one call.
+    pub host_call: usize,
+    /// Header fields of one message, names and values, in bytes.
+    pub headers: usize,
+    /// Random bytes of one call.
+    pub random: u64,
+    /// Outbound requests of a cell at once.
+    pub outbound: usize,
+    /// Bytes in the writable folders of the gene.
+    pub files: u64,
+    /// Files in the writable folders of the gene.
+    pub file_count: u64,
 }
 
 impl CellLimits {
     fn of(gene: &Gene) -> Self {
+        let limits = &gene.limits;
+        let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
         Self {
-            memory_bytes: gene.limits.memory_or_default(),
-            cpu: Nanos::from_millis(gene.limits.cpu_ms_or_default()),
-            wall: Nanos::from_millis(gene.limits.wall_ms_or_default()),
-            stall: Nanos::from_millis(limits::IDLE_AFTER_HEAD_MS),
-            wait: Nanos::from_millis(gene.limits.wait_ms_or_default()),
+            memory_bytes: limits.memory_or_default(),
+            cpu: Nanos::from_millis(limits.cpu_ms_or_default()),
+            wall: Nanos::from_millis(limits.wall_ms_or_default()),
+            stall: Nanos::from_millis(limits.idle_ms_or_default()),
+            wait: Nanos::from_millis(limits.wait_ms_or_default()),
+            waiters: limits.waiters_or_default(),
+            tables: limits.tables_or_default(),
+            handles: size(limits.handles_or_default().into()),
+            host_call: size(limits.host_call_or_default()),
+            headers: size(limits.headers_or_default()),
+            random: limits.random_or_default(),
+            outbound: size(limits.outbound_or_default().into()),
+            files: limits.files_or_default(),
+            file_count: limits.file_count_or_default().into(),
         }
     }
 }
@@ -55,16 +85,22 @@ pub(crate) struct GeneContext {
     pub(crate) limits: CellLimits,
     pub(crate) secrets: Arc<[String]>,
     pub(crate) forbidden: ForbiddenHeaderFilter,
+    /// The bound on its writable folders, where it has any.
+    pub(crate) quota: Option<Arc<Quota>>,
     folders: Vec<Folder>,
     config: WasiConfigVariables,
 }
 
 impl GeneContext {
     pub(crate) fn new(gene: Gene, organism: String, hands: Hands, folders: Vec<Folder>) -> Self {
+        let limits = CellLimits::of(&gene);
+        let max = Holding { bytes: limits.files, files: limits.file_count };
+        let writable = || folders.iter().filter(|folder| folder.write).map(|folder| folder.host.clone());
         Self {
             organism,
             hands,
-            limits: CellLimits::of(&gene),
+            limits,
+            quota: writable().next().is_some().then(|| Arc::new(Quota::new(writable(), max))),
             secrets: gene.grants.secrets.clone().into(),
             forbidden: Arc::new(is_forbidden),
             folders,
@@ -75,7 +111,7 @@ impl GeneContext {
 
     /// The context of a fresh cell: nothing but what the DNA grants.
     pub(crate) fn wasi(&self, mut builder: wasmtime_wasi::WasiCtxBuilder) -> wasmtime::Result<WasiCtx> {
-        builder.max_random_size(limits::RANDOM_PER_CALL_BYTES);
+        builder.max_random_size(self.limits.random);
         for (key, value) in &self.gene.grants.environment {
             builder.env(key, value);
         }
@@ -114,13 +150,13 @@ impl CellState {
             builder
         });
         let mut table = ResourceTable::new();
-        table.set_max_capacity(limits::CELL_HANDLES);
+        table.set_max_capacity(gene.limits.handles);
         let mut http = WasiHttpCtx::new();
-        http.set_field_size_limit(limits::HEADER_FIELDS_BYTES);
+        http.set_field_size_limit(gene.limits.headers);
         Ok(Self {
             vitals: vitals.clone(),
             gene: gene.clone(),
-            limiter: Limiter::new(vitals.clone(), memory.clone(), gene.limits.memory_bytes),
+            limiter: Limiter::new(vitals.clone(), memory.clone(), &gene.limits),
             table,
             wasi: gene.wasi(builder)?,
             http,

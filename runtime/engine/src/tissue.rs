@@ -181,7 +181,7 @@ impl Drop for Place {
             queue.skip(oneshot::Sender::is_closed);
             queue.leave(self.vitals.birth, self.is_retired);
             // Otherwise the place goes round among all who wait for one.
-            if places.is_short() { None } else { queue.heir() }
+            if places.is_short() { None } else { queue.heir(|| tissue.host.clock.now()) }
         };
         match heir {
             Some(heir) => tissue.pass_to(heir),
@@ -200,8 +200,10 @@ impl Tissue {
         let bounds = Bounds {
             cells_max: gene.express.max.unwrap_or(u32::MAX).min(host.places.count().1),
             slots: pre.slots(),
-            waiters_max: u32::try_from(limits::WAITERS_PER_GENE).unwrap_or(u32::MAX),
+            waiters_max: pre.context.limits.waiters,
             wait: pre.context.limits.wait,
+            target: Nanos(pre.context.limits.wait.0 / limits::WAIT_FELT_SHARE),
+            stands_after: Nanos::from_millis(limits::QUEUE_STANDS_MS),
         };
         let tissue = Arc::new(Self {
             queue: Mutex::new(Fast::new(bounds)),
@@ -271,7 +273,7 @@ impl Tissue {
             match queue.offer() {
                 Offer::Sent(tenant) => return Ok(tenant.into()),
                 Offer::NeedsCell(birth) => birth,
-                Offer::MustWait => return Err(Ok(Self::enqueue(&mut queue, self.host.clock.now()))),
+                Offer::MustWait => return Err(self.queue_up(&mut queue)),
                 Offer::Saturated => return Err(Err(CallError::Saturated)),
             }
         };
@@ -279,6 +281,16 @@ impl Tissue {
             Some(place) => Ok(self.vessel(place)),
             None => Err(self.wait_for_place()),
         }
+    }
+
+    /// To the end of the queue, unless it stands.
+    fn queue_up(&self, queue: &mut Queue) -> Result<Ticket, CallError> {
+        let now = self.host.clock.now();
+        queue.skip(oneshot::Sender::is_closed);
+        if queue.turns_away(now) {
+            return Err(CallError::Saturated);
+        }
+        Ok(Self::enqueue(queue, now))
     }
 
     /// Room among the cells of this gene, but none on the host.
@@ -306,7 +318,7 @@ impl Tissue {
         let heir = {
             let mut queue = self.lock();
             queue.skip(oneshot::Sender::is_closed);
-            queue.heir()
+            queue.heir(|| self.host.clock.now())
         };
         heir.map(|heir| self.pass_to(heir)).is_some()
     }
@@ -399,7 +411,7 @@ impl Tissue {
     fn lend(self: &Arc<Self>, tenant: Tenant) {
         let mut next = Some(tenant);
         while let Some(tenant) = next.take() {
-            let given = self.lock().give_back(tenant);
+            let given = self.lock().give_back(tenant, || self.host.clock.now());
             let GivenBack::Passed(waiter, tenant) = given else {
                 return self.host.places.relieve(self);
             };
@@ -513,6 +525,11 @@ impl Tissue {
     /// What was counted so far.
     pub fn counts(&self) -> Counts {
         self.lock().counts()
+    }
+
+    /// How often something did not fit into its writable folders.
+    pub fn files_refused(&self) -> u64 {
+        self.pre.context.quota.as_ref().map_or(0, |quota| quota.refused())
     }
 
     /// How many cells were born so far.

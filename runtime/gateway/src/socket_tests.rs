@@ -518,6 +518,23 @@ mod http2 {
     }
 
     #[tokio::test]
+    async fn one_stream_too_many_waits_until_another_ends() {
+        let front = front_with(FrontLimits { streams: 2, ..quick_limits() }).await;
+        let mut client = connected(&front, 1 << 16).await;
+        // The client learns how many streams it may open with the first answer.
+        assert_eq!(client.send_request(request("GET", "/hello", "")).await.unwrap().status(), 200);
+        let mut hanging: Vec<_> =
+            (0..2).map(|_| tokio::spawn(client.send_request(request("GET", "/hang", "")))).collect();
+        front.counted("both", |now| now.requests == 3).await;
+        let mut third = tokio::spawn(client.send_request(request("GET", "/hello", "")));
+        let early = tokio::time::timeout(Duration::from_millis(200), &mut third).await;
+        assert!(early.is_err(), "two are open already: {early:?}");
+        assert_eq!(front.gateway.snapshot().requests, 3, "it did not even arrive");
+        hanging.pop().unwrap().abort();
+        assert_eq!(third.await.unwrap().unwrap().status(), 200);
+    }
+
+    #[tokio::test]
     async fn draining_waits_for_open_streams() {
         let front = front().await;
         let mut client = connected(&front, 1 << 16).await;

@@ -26,19 +26,24 @@ pub fn engine(usage: &Usage) -> Counts {
 
 /// What the tissues counted together.
 pub fn tissues<'t>(tissues: impl Iterator<Item = &'t Tissue>) -> Counts {
-    let (mut full, mut saturated, mut expired, mut retired) = (0_u64, 0_u64, 0_u64, 0_u64);
+    let (mut full, mut saturated, mut shed, mut expired, mut retired) = (0_u64, 0_u64, 0_u64, 0_u64, 0_u64);
+    let mut files = 0_u64;
     for tissue in tissues {
         let counts = tissue.counts();
-        full = full.saturating_add(counts.waited).saturating_add(counts.saturated);
+        full = [counts.waited, counts.saturated, counts.shed].into_iter().fold(full, u64::saturating_add);
         saturated = saturated.saturating_add(counts.saturated);
+        shed = shed.saturating_add(counts.shed);
         expired = expired.saturating_add(counts.expired);
         retired = retired.saturating_add(counts.retired);
+        files = files.saturating_add(tissue.files_refused());
     }
     Counts::from([
         ("cyte_tissue_full_total", full),
         ("cyte_waiters_refused_total", saturated),
+        ("cyte_waiters_shed_total", shed),
         ("cyte_waits_expired_total", expired),
         ("cyte_cells_retired_total", retired),
+        ("cyte_files_refused_total", files),
     ])
 }
 

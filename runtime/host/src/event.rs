@@ -210,6 +210,16 @@ mod tests {
     }
 
     #[test]
+    fn so_many_events_are_remembered() {
+        let log = EventLog::new(None);
+        for _ in 0..limits::EVENTS_KEPT + 7 {
+            log.record(Happening::Stopped);
+        }
+        let kept = log.after(0, usize::MAX).entries;
+        assert_eq!((kept.len(), kept[0].1.seq), (limits::EVENTS_KEPT, 8));
+    }
+
+    #[test]
     fn events_reach_the_file() {
         let (path, dir) = scratch("events");
         let log = EventLog::new(Some(RotatedFile::open(dir, "events.jsonl").unwrap()));

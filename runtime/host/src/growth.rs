@@ -343,7 +343,8 @@ mod tests {
 
     #[test]
     fn a_packed_folder_is_unpacked_once_and_forgotten_when_nobody_names_it() {
-        let state = StateFolder::open(&scratch("unpack").0).unwrap();
+        let (path, _) = scratch("unpack");
+        let state = StateFolder::open(&path).unwrap();
         let packed = Packed::pack([("a/b.txt".to_owned(), b"hi".as_slice())]).unwrap();
         let place = unpack(&state, &packed.blob(), packed.as_bytes()).unwrap();
         assert_eq!(std::fs::read(place.join("a/b.txt")).unwrap(), b"hi");

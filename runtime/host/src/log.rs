@@ -370,6 +370,16 @@ mod tests {
     }
 
     #[test]
+    fn so_many_lines_are_remembered() {
+        let log = log();
+        for cell in 0..limits::LOG_LINES_KEPT as u64 + 7 {
+            log.line_at(0, &Said { cell, ..said("a", "x") });
+        }
+        let kept = log.ring().after(0, usize::MAX).entries;
+        assert_eq!((kept.len(), kept[0].1.cell), (limits::LOG_LINES_KEPT, 7));
+    }
+
+    #[test]
     fn a_terminal_obeys_nothing_of_it() {
         let log = log();
         log.say(&said("a", "x\u{1b}[2Jy\u{9b}31m\rz\ttab \u{202e}back\u{7f}"));

@@ -131,6 +131,12 @@ mod tests {
     }
 
     #[test]
+    fn what_stays_warm_is_one_budget_for_all_engines() {
+        let warm = |engines: u32| MACHINE.plan(1, engines, None).warm_bytes * u64::from(engines);
+        assert_eq!((warm(1), warm(2)), (limits::KEPT_WARM_BYTES, limits::KEPT_WARM_BYTES));
+    }
+
+    #[test]
     fn small_memory_means_few_cells() {
         let small = Machine { memory_bytes: 64 << 20, ..MACHINE };
         let plan = small.plan(1, 1, None);

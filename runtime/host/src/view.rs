@@ -94,6 +94,16 @@ impl View {
         all
     }
 
+    /// A cell with its name and the DNA that it carries: what the host had verified when it made it.
+    fn cell_value(&self, cell: &CellSnapshot) -> Value {
+        let mut value = json!(cell);
+        if let Some(object) = value.as_object_mut() {
+            object.insert("cell".into(), cell_name(cell).into());
+            object.insert("digest".into(), self.digest.to_string().into());
+        }
+        value
+    }
+
     fn audit(&self, uid: u32, verb: &str, subject: &str) -> AuditEntry {
         let (verb, subject) = (verb.to_owned(), subject.to_owned());
         self.ear.tell(Event::Operator { uid, verb: verb.clone(), subject: subject.clone() });
@@ -124,12 +134,19 @@ impl HostView for View {
 
     fn ps(&self) -> Value {
         let genes: Vec<Value> = self.grown.iter().map(gene_now).collect();
-        let cells: Vec<Value> = self.cells().map(|cell| cell_value(&cell)).collect();
-        json!({"v": 1, "organism": self.manifest.organism.as_str(), "genes": genes, "cells": cells})
+        let cells: Vec<Value> = self.cells().map(|cell| self.cell_value(&cell)).collect();
+        json!({
+            "v": 1,
+            "organism": self.manifest.organism.as_str(),
+            "version": self.manifest.version,
+            "digest": self.digest.to_string(),
+            "genes": genes,
+            "cells": cells,
+        })
     }
 
     fn cell(&self, id: &str) -> Option<Value> {
-        let mut value = self.cells().find(|cell| cell_name(cell) == id).map(|cell| cell_value(&cell))?;
+        let mut value = self.cells().find(|cell| cell_name(cell) == id).map(|cell| self.cell_value(&cell))?;
         value.as_object_mut()?.insert("v".into(), 1.into());
         Some(value)
     }
@@ -185,10 +202,12 @@ impl HostView for View {
 
 /// What never changes about a gene while it lives here.
 fn gene_facts(grown: &Grown) -> Value {
-    let Gene { name, version, role, routes, component, .. } = &grown.gene;
+    let Gene { name, version, labels, role, routes, component, .. } = &grown.gene;
+    let labels: serde_json::Map<_, _> = labels.iter().map(|(k, v)| (k.clone(), v.as_str().into())).collect();
     json!({
         "gene": name.as_str(),
         "version": if version.is_empty() { Value::Null } else { version.as_str().into() },
+        "labels": labels,
         "role": role.as_str(),
         "world": grown.pre.inspection().shape.world(),
         "size": component.length,
@@ -207,6 +226,7 @@ fn gene_now(grown: &Grown) -> Value {
         object.insert("ready".into(), now.ready.into());
         object.insert("busy".into(), now.busy.into());
         object.insert("waiting".into(), now.waiting.into());
+        object.insert("shed".into(), now.counts.shed.into());
         object.insert("born".into(), now.born.into());
         object.insert("p50_us".into(), now.p50_us.into());
         object.insert("p99_us".into(), now.p99_us.into());
@@ -216,14 +236,6 @@ fn gene_now(grown: &Grown) -> Value {
 
 fn cell_name(cell: &CellSnapshot) -> String {
     format!("{}#{}", cell.gene, cell.id)
-}
-
-fn cell_value(cell: &CellSnapshot) -> Value {
-    let mut value = json!(cell);
-    if let Some(object) = value.as_object_mut() {
-        object.insert("cell".into(), cell_name(cell).into());
-    }
-    value
 }
 
 /// The table of limits as JSON.

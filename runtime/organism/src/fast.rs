@@ -5,6 +5,12 @@
 //! tissue's lock and never across an await. Every operation is O(1) except [`Tissue::expire`],
 //! which is O(number of expired waiters).
 //!
+//! A queue that stands is of no use: who joins it only waits longer for the same answer. So a tissue
+//! watches how long those waited who leave its queue, and once even the luckiest of
+//! [`Bounds::stands_after`] waited longer than [`Bounds::target`], newcomers are refused at once
+//! ([`Tissue::turns_away`]) until somebody was served in time. The minimum and not the mean, as in
+//! CoDel: a burst that the tissue works off has lucky ones, a queue that stands has none.
+//!
 //! `C` is a ready cell and `W` is whatever wakes a waiting request; this crate looks into neither.
 
 use std::collections::VecDeque;
@@ -28,6 +34,10 @@ pub struct Bounds {
     pub waiters_max: u32,
     /// How long a request may wait.
     pub wait: Nanos,
+    /// A wait that does no harm; while it is exceeded the queue is felt.
+    pub target: Nanos,
+    /// Newcomers are refused at once when every wait was above the target for this long.
+    pub stands_after: Nanos,
 }
 
 /// What a tissue counts, for people and for the governor.
@@ -39,6 +49,8 @@ pub struct Counts {
     pub waited: u64,
     /// Requests refused because the queue was full.
     pub saturated: u64,
+    /// Requests refused at once because the queue stood (see [`Tissue::turns_away`]).
+    pub shed: u64,
     /// Requests refused because no cell came free in time.
     pub expired: u64,
     /// Cells that ended by use, age or surplus.
@@ -73,6 +85,7 @@ pub enum GivenBack<C, W> {
 
 #[derive(Debug)]
 struct Waiting<W> {
+    since: Nanos,
     until: Nanos,
     waker: W,
 }
@@ -87,6 +100,9 @@ pub struct Tissue<C, W> {
     youngest: Option<CellId>,
     bounds: Bounds,
     counts: Counts,
+    /// Since when nobody got a cell within the target; `None` = the last one did, or nobody was
+    /// behind that one.
+    late_since: Option<Nanos>,
 }
 
 impl<C, W> Tissue<C, W> {
@@ -100,6 +116,7 @@ impl<C, W> Tissue<C, W> {
             youngest: None,
             bounds,
             counts: Counts::default(),
+            late_since: None,
         }
     }
 
@@ -111,9 +128,11 @@ impl<C, W> Tissue<C, W> {
         if self.waiting.is_empty() {
             if let Some(cell) = self.ready.pop() {
                 self.note_busy();
+                self.late_since = None;
                 return Offer::Sent(cell);
             }
             if let Some(birth) = self.conceive() {
+                self.late_since = None;
                 return Offer::NeedsCell(birth);
             }
         }
@@ -124,12 +143,42 @@ impl<C, W> Tissue<C, W> {
         Offer::MustWait
     }
 
+    /// Whether a request that [`Offer::MustWait`] is refused at once, because nobody was served
+    /// within [`Bounds::target`] for [`Bounds::stands_after`] and others wait already. The first
+    /// in an empty queue may always wait: by its luck the tissue learns that there is room again.
+    pub fn turns_away(&mut self, now: Nanos) -> bool {
+        let Some(head) = self.waiting.front().map(|waiting| waiting.since) else { return false };
+        self.note_wait(head, now);
+        let turns_away = self.late_since.is_some_and(|late| now.since(late) >= self.bounds.stands_after);
+        self.counts.shed += u64::from(turns_away);
+        turns_away
+    }
+
+    /// Somebody has waited since then: is served now, is let go, or is the first who still waits.
+    ///
+    /// First come, first served, so whoever was served in time before came earlier, and the
+    /// instant at which this wait became too long is after that.
+    fn note_wait(&mut self, since: Nanos, now: Nanos) {
+        if now.since(since) > self.bounds.target {
+            self.late_since.get_or_insert(since + self.bounds.target);
+        }
+    }
+
+    /// Somebody who has waited since then is served now and is out of the queue already. One that
+    /// was worked off to its end did not stand.
+    fn note_served(&mut self, since: Nanos, now: Nanos) {
+        self.note_wait(since, now);
+        if self.waiting.is_empty() || now.since(since) <= self.bounds.target {
+            self.late_since = None;
+        }
+    }
+
     /// Puts a request that [`Offer::MustWait`] at the end of the queue, to be woken through `waker`.
     /// Returns the instant at which its patience ends.
     pub fn enqueue(&mut self, now: Nanos, waker: W) -> Nanos {
         let until = now + self.bounds.wait;
         self.counts.waited += 1;
-        self.waiting.push_back(Waiting { until, waker });
+        self.waiting.push_back(Waiting { since: now, until, waker });
         until
     }
 
@@ -146,9 +195,14 @@ impl<C, W> Tissue<C, W> {
     }
 
     /// A cell finished its message, or was made ahead of need.
-    pub fn give_back(&mut self, cell: C) -> GivenBack<C, W> {
+    ///
+    /// `now` is asked only when somebody waits: looking at a clock costs more than all the rest.
+    pub fn give_back(&mut self, cell: C, now: impl FnOnce() -> Nanos) -> GivenBack<C, W> {
         match self.waiting.pop_front() {
-            Some(next) => GivenBack::Passed(next.waker, cell),
+            Some(next) => {
+                self.note_served(next.since, now());
+                GivenBack::Passed(next.waker, cell)
+            }
             None => {
                 self.ready.push(cell);
                 GivenBack::Kept
@@ -158,9 +212,9 @@ impl<C, W> Tissue<C, W> {
 
     /// A cell is gone. If somebody waits, its place goes to the longest-waiting request as a new
     /// birth, which the caller must pass on.
-    pub fn gone(&mut self, birth: Birth, retired: bool) -> Option<(W, Birth)> {
+    pub fn gone(&mut self, birth: Birth, retired: bool, now: impl FnOnce() -> Nanos) -> Option<(W, Birth)> {
         self.leave(birth, retired);
-        self.heir()
+        self.heir(now)
     }
 
     /// A cell is gone, and its place is for the host to give away.
@@ -190,13 +244,16 @@ impl<C, W> Tissue<C, W> {
         self.waiting.len() >= self.bounds.waiters_max as usize
     }
 
-    /// The longest-waiting request and a place for it, if there are both.
-    pub fn heir(&mut self) -> Option<(W, Birth)> {
+    /// The longest-waiting request and a place for it, if there are both; `now` as in
+    /// [`Tissue::give_back`].
+    pub fn heir(&mut self, now: impl FnOnce() -> Nanos) -> Option<(W, Birth)> {
         if self.waiting.is_empty() {
             return None;
         }
         let birth = self.conceive()?;
-        self.waiting.pop_front().map(|next| (next.waker, birth))
+        let next = self.waiting.pop_front()?;
+        self.note_served(next.since, now());
+        Some((next.waker, birth))
     }
 
     /// Removes the requests whose patience has ended. They are at the front: one wait for all, so
@@ -204,6 +261,9 @@ impl<C, W> Tissue<C, W> {
     pub fn expire(&mut self, now: Nanos) -> impl Iterator<Item = W> {
         let end = self.waiting.iter().take_while(|waiting| waiting.until <= now).count();
         self.counts.expired += end as u64;
+        if let Some(first) = self.waiting.front().filter(|_| end > 0).map(|waiting| waiting.since) {
+            self.note_wait(first, now);
+        }
         self.waiting.drain(..end).map(|waiting| waiting.waker)
     }
 
@@ -296,7 +356,12 @@ mod tests {
     use super::*;
 
     fn bounds(cells_max: u32, waiters_max: u32) -> Bounds {
-        Bounds { cells_max, slots: 1, waiters_max, wait: Nanos::from_millis(100) }
+        let ms = Nanos::from_millis;
+        Bounds { cells_max, slots: 1, waiters_max, wait: ms(100), target: ms(20), stands_after: ms(100) }
+    }
+
+    fn ms(ms: u64) -> Nanos {
+        Nanos::from_millis(ms)
     }
 
     #[test]
@@ -309,11 +374,11 @@ mod tests {
         assert_eq!(tissue.offer(), Offer::MustWait);
         tissue.enqueue(Nanos(0), 2);
         assert_eq!(tissue.offer(), Offer::Saturated);
-        assert_eq!(tissue.give_back(a), GivenBack::Passed(1, a));
-        let (waker, heir) = tissue.gone(b, false).expect("the place passes to the second waiter");
+        assert_eq!(tissue.give_back(a, || ms(1)), GivenBack::Passed(1, a));
+        let (waker, heir) = tissue.gone(b, false, || ms(1)).expect("the place passes to the second waiter");
         assert_eq!((waker, tissue.alive()), (2, 2));
-        assert_eq!(tissue.give_back(a), GivenBack::Kept);
-        assert_eq!(tissue.give_back(heir), GivenBack::Kept);
+        assert_eq!(tissue.give_back(a, || ms(1)), GivenBack::Kept);
+        assert_eq!(tissue.give_back(heir, || ms(1)), GivenBack::Kept);
         assert_eq!(tissue.offer(), Offer::Sent(heir));
     }
 
@@ -327,7 +392,113 @@ mod tests {
         assert_eq!((tissue.waiting(), tissue.counts().expired), (1, 1));
     }
 
+    /// One cell, busy, and nobody waits.
+    fn busy() -> (Tissue<Birth, u32>, Birth) {
+        let mut tissue = Tissue::new(Bounds { wait: ms(1_000), ..bounds(1, 1_000) });
+        let Offer::NeedsCell(birth) = tissue.offer() else { panic!("room for one") };
+        (tissue, birth)
+    }
+
+    /// A request at `now`; whether it waits.
+    fn arrives(tissue: &mut Tissue<Birth, u32>, now: Nanos) -> bool {
+        assert_eq!(tissue.offer(), Offer::MustWait);
+        let may_wait = !tissue.turns_away(now);
+        if may_wait {
+            tissue.enqueue(now, 0);
+        }
+        may_wait
+    }
+
+    #[test]
+    fn newcomers_are_refused_once_the_queue_stands() {
+        let (mut tissue, cell) = busy();
+        // Who came first is too late from 21 on; a hundred later the queue stands.
+        assert!(arrives(&mut tissue, ms(0)));
+        assert!(arrives(&mut tissue, ms(119)) && arrives(&mut tissue, ms(119)));
+        assert!(!arrives(&mut tissue, ms(120)));
+        assert_eq!(tissue.give_back(cell, || ms(130)), GivenBack::Passed(0, cell));
+        assert!(!arrives(&mut tissue, ms(135)), "the one that was served was late too");
+        assert_eq!((tissue.counts().shed, tissue.waiting()), (2, 2));
+        // The second one waited 20, which is no harm.
+        assert_eq!(tissue.give_back(cell, || ms(139)), GivenBack::Passed(0, cell));
+        assert!(arrives(&mut tissue, ms(140)));
+        assert_eq!((tissue.counts().shed, tissue.counts().saturated), (2, 0));
+    }
+
+    #[test]
+    fn a_burst_with_lucky_ones_is_worked_off() {
+        let (mut tissue, cell) = busy();
+        let mut waiting = std::collections::VecDeque::new();
+        for now in 0..2_000 {
+            // Thirty at once every 250, served one each 8: the last of them waits 240.
+            for _ in 0..if now % 250 == 0 { 30 } else { 0 } {
+                assert!(arrives(&mut tissue, ms(now)), "at {now}");
+                waiting.push_back(now);
+            }
+            if now % 8 == 0 && waiting.pop_front().is_some() {
+                assert_eq!(tissue.give_back(cell, || ms(now)), GivenBack::Passed(0, cell));
+            }
+        }
+        assert_eq!(tissue.counts().shed, 0);
+    }
+
+    #[test]
+    fn after_the_queue_stood_one_waits_to_see_whether_there_is_room() {
+        let (mut tissue, cell) = busy();
+        assert!(arrives(&mut tissue, ms(0)));
+        assert!(!arrives(&mut tissue, ms(500)));
+        assert_eq!(tissue.expire(ms(1_000)).count(), 1);
+        assert!(arrives(&mut tissue, ms(1_001)), "the first in an empty queue");
+        assert!(!arrives(&mut tissue, ms(1_002)), "but no second one");
+        assert_eq!(tissue.give_back(cell, || ms(1_003)), GivenBack::Passed(0, cell));
+        assert!(arrives(&mut tissue, ms(1_004)), "it was served in time");
+        assert_eq!(tissue.expire(ms(2_004)).count(), 1);
+        assert_eq!(tissue.give_back(cell, || ms(3_000)), GivenBack::Kept);
+        assert_eq!(tissue.offer(), Offer::Sent(cell));
+        assert!(
+            arrives(&mut tissue, ms(9_000)) && arrives(&mut tissue, ms(9_001)),
+            "old lateness is forgotten"
+        );
+    }
+
     proptest! {
+        /// Nobody is turned away unless somebody waits and everybody who was served in the last
+        /// 100 ms waited longer than the target.
+        #[test]
+        fn who_is_turned_away_would_have_waited_too_long(
+            gaps in prop::collection::vec(0u64..40, 1..200),
+            service in 1u64..60,
+        ) {
+            let (mut tissue, cell) = busy();
+            let (mut now, mut free_at) = (0, service);
+            let mut queue = std::collections::VecDeque::new();
+            let mut served: Vec<(u64, u64)> = Vec::new();
+            for gap in gaps {
+                now += gap;
+                while free_at <= now && let Some(since) = queue.pop_front() {
+                    let at: u64 = free_at;
+                    prop_assert_eq!(tissue.give_back(cell, || ms(at)), GivenBack::Passed(0, cell));
+                    served.push((at, at - since));
+                    free_at += service;
+                }
+                if free_at <= now {
+                    prop_assert_eq!(tissue.give_back(cell, || ms(now)), GivenBack::Kept);
+                    prop_assert_eq!(tissue.offer(), Offer::Sent(cell));
+                    served.push((now, 0));
+                    free_at = now + service;
+                    continue;
+                }
+                if arrives(&mut tissue, ms(now)) {
+                    queue.push_back(now);
+                    continue;
+                }
+                prop_assert!(!queue.is_empty() && now > 120);
+                for (at, wait) in &served {
+                    prop_assert!(*wait > 20 || now - at > 100, "{wait} at {at}, now {now}");
+                }
+            }
+        }
+
         /// Whatever happens, never more cells than the bound, never more waiters than theirs, and
         /// every birth has an id of its own.
         #[test]
@@ -342,13 +513,13 @@ mod tests {
                     0 | 1 => match tissue.offer() {
                         Offer::Sent(cell) => busy.push(cell),
                         Offer::NeedsCell(birth) => born = Some(birth),
-                        Offer::MustWait => { tissue.enqueue(now, 0); }
+                        Offer::MustWait => if !tissue.turns_away(now) { tissue.enqueue(now, 0); },
                         Offer::Saturated => prop_assert_eq!(tissue.waiting(), waiters_max as usize),
                     },
                     2 => if let Some(cell) = busy.pop()
-                        && let GivenBack::Passed(_, cell) = tissue.give_back(cell) { busy.push(cell) },
+                        && let GivenBack::Passed(_, cell) = tissue.give_back(cell, || now) { busy.push(cell) },
                     3 => if let Some(cell) = busy.pop()
-                        && let Some((_, birth)) = tissue.gone(cell, now.0.is_multiple_of(2)) { born = Some(birth) },
+                        && let Some((_, birth)) = tissue.gone(cell, now.0.is_multiple_of(2), || now) { born = Some(birth) },
                     _ => { tissue.expire(now).count(); }
                 }
                 if let Some(birth) = born {

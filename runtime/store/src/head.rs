@@ -232,11 +232,28 @@ pub(crate) fn append_audit(write: &redb::WriteTransaction, entry: &AuditEntry) -
 mod tests {
     use super::*;
 
-    fn folder(name: &str) -> std::path::PathBuf {
+    /// A folder that goes with its test; a failed test leaves it, so that one can look.
+    struct Folder(std::path::PathBuf);
+
+    impl Folder {
+        fn join(&self, name: &str) -> std::path::PathBuf {
+            self.0.join(name)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            if !std::thread::panicking() {
+                let _ = std::fs::remove_dir_all(&self.0);
+            }
+        }
+    }
+
+    fn folder(name: &str) -> Folder {
         let path = std::env::temp_dir().join(format!("cyte-store-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&path);
         std::fs::create_dir_all(&path).unwrap();
-        path
+        Folder(path)
     }
 
     fn known() -> Known {
@@ -250,7 +267,8 @@ mod tests {
 
     #[test]
     fn what_is_known_survives_reopening_and_is_replaced_whole() {
-        let path = folder("reopen").join("head.redb");
+        let folder = folder("reopen");
+        let path = folder.join("head.redb");
         let first = known();
         {
             let head = Head::open(&path).unwrap();
@@ -266,7 +284,8 @@ mod tests {
 
     #[test]
     fn the_audit_trail_is_bounded() {
-        let head = Head::open(&folder("trail").join("head.redb")).unwrap();
+        let folder = folder("trail");
+        let head = Head::open(&folder.join("head.redb")).unwrap();
         head.writing(|db| {
             let write = db.begin_write()?;
             for _ in 0..AUDIT_KEPT + 5 {
@@ -282,7 +301,8 @@ mod tests {
 
     #[test]
     fn secrets_are_kept_listed_removed_and_audited() {
-        let head = Head::open(&folder("secrets").join("head.redb")).unwrap();
+        let folder = folder("secrets");
+        let head = Head::open(&folder.join("head.redb")).unwrap();
         head.put_secret("b", &Sealed(vec![2]), &entry("b")).unwrap();
         head.put_secret("a", &Sealed(vec![1]), &entry("a")).unwrap();
         let names: Vec<_> = head.secrets().unwrap().into_iter().map(|(n, _)| n).collect();
@@ -295,7 +315,8 @@ mod tests {
 
     #[test]
     fn a_secret_over_the_cap_is_refused() {
-        let head = Head::open(&folder("cap").join("head.redb")).unwrap();
+        let folder = folder("cap");
+        let head = Head::open(&folder.join("head.redb")).unwrap();
         let big = Sealed(vec![0; SEALED_MAX + 1]);
         let refused = head.put_secret("x", &big, &entry("x"));
         assert!(matches!(refused, Err(StoreError::TooLarge { .. })));
@@ -304,7 +325,8 @@ mod tests {
 
     #[test]
     fn a_second_opener_of_a_head_that_is_written_is_told_that_it_is_busy() {
-        let path = folder("busy").join("head.redb");
+        let folder = folder("busy");
+        let path = folder.join("head.redb");
         let first = Head::open(&path).unwrap();
         first.audit(&entry("x")).unwrap();
         assert!(matches!(Head::open(&path), Err(StoreError::Busy)));
@@ -318,7 +340,8 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_head_are_unreadable() {
-        let path = folder("garbage").join("head.redb");
+        let folder = folder("garbage");
+        let path = folder.join("head.redb");
         std::fs::write(&path, vec![7_u8; 8192]).unwrap();
         assert!(matches!(Head::open(&path), Err(StoreError::Unreadable(_))));
     }

@@ -1,6 +1,6 @@
 //! More requests than a gene may have cells: waiting, order, bounds, and memory that comes back.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::Request;
@@ -64,6 +64,37 @@ fn who_comes_first_is_served_first() {
         });
         assert_eq!(order, [0, 1, 2, 3, 4, 5]);
     }
+}
+
+/// With a wait of 5 s a fifth of it is no harm; 100 ms later who comes is not kept waiting.
+#[test]
+fn newcomers_are_refused_at_once_when_the_queue_stands() {
+    let more = "express = { max = 1 }\nlimits = { wait = \"5s\", wall = \"20s\" }";
+    let host = zoo::host(&[("p3-concurrency", more), ("spin", "")]);
+    let mut slow = host.begin("p3-concurrency", "/?ms=3500");
+    until("it works", || (host.gene("p3-concurrency")["busy"] == 1).then_some(()));
+    let mut patient = host.begin("p3-concurrency", "/?ms=1");
+    waiting(&host, "p3-concurrency", 1);
+    let started = Instant::now();
+    let answer = within(LONG, "a newcomer is refused", || {
+        let mut newcomer = host.begin("p3-concurrency", "/?ms=1").deadline(Duration::from_millis(200));
+        newcomer.response().ok()
+    });
+    let taken = started.elapsed();
+    refused(&answer, 503, "saturated");
+    assert!(answer.header("retry-after").unwrap().parse::<u32>().unwrap() >= 1);
+    assert!(taken >= Duration::from_millis(1_000), "not before the queue stood: {taken:?}");
+    let seen = host.json(["inspect", "p3-concurrency"]);
+    assert!(seen["tissue"]["counts"]["shed"].as_u64().unwrap() >= 1, "{seen:#}");
+    assert_eq!(seen["shed"], seen["tissue"]["counts"]["shed"]);
+    let limits = host.json(["limits"])["limits"].as_array().unwrap().clone();
+    let row = limits.iter().find(|row| row["name"] == "standing-queue").unwrap();
+    assert_eq!(row["count"], seen["shed"]);
+    assert_eq!(host.ask("spin", "/").text(), "healthy\n", "another gene has a queue of its own");
+    // Who waits already is served, and then there is room again.
+    assert_eq!(slow.response().unwrap().status, 200);
+    assert_eq!(patient.response().unwrap().status, 200);
+    assert_eq!(host.ask("p3-concurrency", "/?ms=1").status, 200);
 }
 
 #[test]

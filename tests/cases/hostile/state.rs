@@ -41,14 +41,21 @@ fn requests_at_once_never_share_a_cell() {
 
 #[test]
 fn a_cell_that_serves_one_request_has_a_successor_in_its_niche() {
-    let host = zoo::host(&[("env-probe", "reuse = 1")]);
-    let me = |text: &str| {
+    // One place, so that each cell is the successor of the one before.
+    let host = zoo::host(&[("env-probe", &format!("reuse = 1\n{ONE}"))]);
+    let me = || {
+        let text = host.get("/me").text();
         let line = text.lines().next().unwrap().to_owned();
-        let number =
-            |key: &str| line.split(key).nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
-        (number("env-probe#").parse::<u64>().unwrap(), number("generation ").parse::<u64>().unwrap())
+        let word = |key: &str| line.split(key).nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
+        let number = |key: &str| word(key).parse::<u64>().unwrap();
+        (number("env-probe#"), number("generation "), word("mother "))
     };
-    let first = me(&host.get("/me").text());
-    let second = me(&host.get("/me").text());
-    assert!(second.0 > first.0, "numbers are never given twice: {first:?} {second:?}");
+    let cells: Vec<_> = (0..4).map(|_| me()).collect();
+    for pair in cells.windows(2) {
+        let (old, new) = (&pair[0], &pair[1]);
+        assert!(new.0 > old.0, "numbers are never given twice: {cells:?}");
+        assert_eq!(new.1, old.1 + 1, "the next generation of one niche: {cells:?}");
+        assert_eq!(new.2, old.2, "with the mother of the first: {cells:?}");
+    }
+    assert_eq!((cells[0].1, cells[0].2.as_str()), (0, "None"));
 }

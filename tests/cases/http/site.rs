@@ -37,6 +37,30 @@ fn get(host: &Zoo, path: &str, headers: &[(&str, &str)]) -> Response {
     host.connect().request("GET", path, headers, b"")
 }
 
+/// The file server is a gene like any other: inspected, granted and replaced like one.
+#[test]
+fn the_file_server_is_a_gene_that_another_can_replace() {
+    let host = site();
+    let gene = host.json(["inspect", "pages"]);
+    assert_eq!((&gene["role"], &gene["dna"]["grants"]["files"][0]["to"]), (&"drone".into(), &"/site".into()));
+    assert_eq!(get(&host, "/style.css", &[]).text(), "body {}");
+    let cells = host.json(["ps"])["cells"].as_array().unwrap().clone();
+    assert_eq!(cells.len(), 1, "it lives in cells: {cells:?}");
+    let other = project(
+        r#"
+[organism]
+name = "pages"
+[gene.pages]
+source = "{readonly-escape}"
+files = [{ from = "pages", to = "/ro" }]
+route = "/..."
+"#,
+    );
+    other.write("pages/file.txt", "served by another");
+    let host = zoo::of(other);
+    assert_eq!(get(&host, "/read", &[]).text(), "served by another");
+}
+
 #[test]
 fn files_have_their_types_and_a_folder_its_page() {
     let host = site();

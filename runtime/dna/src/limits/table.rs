@@ -122,37 +122,41 @@ macro_rules! table {
 }
 
 table! {
-    "listen-address" None Rule("loopback only"), "flag", None, None,
+    "listen-address" None Rule("loopback only"), "flag", None, Some("all::cases::control::nothing_listens_beyond_loopback_unless_told"),
         "nobody should serve the internet by accident";
     "cpu-per-call" Milliseconds Number(CPU_PER_CALL_MS), "DNA", Some("cyte_calls_cpu_exceeded_total"), Some("all::cases::hostile::cpu::a_guest_that_spins_ends_at_its_budget"),
         "a call that spins must end; counted as summed poll time up to the response head, refilled by bytes moved after it";
     "wall-per-call" Milliseconds Number(WALL_PER_CALL_MS), "DNA", Some("cyte_calls_wall_exceeded_total"), Some("all::cases::hostile::failing::a_guest_that_never_answers_ends_at_its_wall_clock"),
         "a client should get an answer while it still waits; up to the response head";
-    "idle-after-head" Milliseconds Number(IDLE_AFTER_HEAD_MS), "nobody", Some("cyte_calls_wall_exceeded_total"), None,
+    "idle-after-head" Milliseconds Number(IDLE_AFTER_HEAD_MS), "DNA", Some("cyte_calls_wall_exceeded_total"), Some("all::cases::hostile::limits::a_response_that_no_longer_moves_is_cut_off"),
         "a response that no longer moves holds a cell";
     "cell-memory" Bytes Number(CELL_MEMORY_BYTES), "DNA", Some("cyte_cells_memory_exceeded_total"), Some("all::cases::hostile::memory::a_guest_that_grows_gets_its_limit_and_no_more"),
         "one cell must not take the memory of the others; summed over its memories";
-    "cell-table-elements" Count Number(CELL_TABLE_ELEMENTS as u64), "nobody", Some("cyte_cells_tables_exceeded_total"), None,
+    "cell-table-elements" Count Number(CELL_TABLE_ELEMENTS as u64), "DNA", Some("cyte_cells_tables_exceeded_total"), Some("all::cases::hostile::limits::a_gene_says_how_much_its_cells_hold_beside_memory"),
         "tables are memory too; Python and JavaScript engines fit";
     "cell-instances" Count Number(CELL_INSTANCES as u64), "nobody", Some("cyte_cells_trapped_total"), None,
         "slots of the pool are sized for it; the largest known component has 14 core modules";
-    "cell-handles" Count Number(CELL_HANDLES as u64), "nobody", Some("cyte_cells_trapped_total"), None,
+    "cell-handles" Count Number(CELL_HANDLES as u64), "DNA", Some("cyte_cells_trapped_total"), Some("all::cases::hostile::limits::a_gene_says_how_much_its_cells_hold_beside_memory"),
         "a handle is memory of the host";
-    "host-call-bytes" Bytes Number(HOST_CALL_BYTES as u64), "nobody", Some("cyte_cells_trapped_total"), None,
+    "host-call-bytes" Bytes Number(HOST_CALL_BYTES), "DNA", Some("cyte_cells_trapped_total"), Some("all::cases::hostile::limits::a_gene_says_how_much_its_cells_hold_beside_memory"),
         "what a guest passes to the host is copied there";
-    "header-fields" Bytes Number(HEADER_FIELDS_BYTES as u64), "nobody", Some("cyte_cells_trapped_total"), Some("all::cases::hostile::memory::header_fields_are_limited"),
+    "header-fields" Bytes Number(HEADER_FIELDS_BYTES), "DNA", Some("cyte_cells_trapped_total"), Some("all::cases::hostile::memory::header_fields_are_limited"),
         "header fields are memory of the host";
-    "random-per-call" Bytes Number(RANDOM_PER_CALL_BYTES), "nobody", Some("cyte_cells_trapped_total"), Some("all::cases::hostile::memory::random_bytes_are_limited_a_call"),
+    "random-per-call" Bytes Number(RANDOM_PER_CALL_BYTES), "DNA", Some("cyte_cells_trapped_total"), Some("all::cases::hostile::memory::random_bytes_are_limited_a_call"),
         "random bytes cost the host, not the guest's budget";
     "cell-log-rate" BytesPerSecond Number(LOG_PER_CELL_BYTES_S), "nobody", Some("cyte_log_dropped_bytes_total"), Some("all::cases::hostile::logs::a_flood_is_dropped_and_counted"),
         "a chatty cell must not fill the disk nor hide the others";
     "log-line" Bytes Number(LOG_LINE_BYTES as u64), "nobody", Some("cyte_log_cut_lines_total"), Some("all::cases::hostile::logs::lines_are_cut_and_cleaned"),
         "one line is held in memory until it ends";
+    "writable-files" Bytes Number(WRITABLE_BYTES), "DNA", Some("cyte_files_refused_total"), Some("all::cases::hostile::files::a_guest_fills_its_folder_and_nothing_else"),
+        "a gene must not fill the disk of its host; lengths of all files in its writable folders together";
+    "writable-file-count" Count Number(WRITABLE_FILES as u64), "DNA", Some("cyte_files_refused_total"), Some("all::cases::hostile::files::a_guest_makes_so_many_files_and_no_more"),
+        "empty files take room too; files, folders and links in its writable folders together";
     "outbound" None Rule("denied"), "DNA", Some("cyte_outbound_denied_total"), Some("all::cases::hostile::outbound::without_a_grant_nothing_leaves"),
         "a gene reaches only what its DNA names";
     "outbound-private" None Rule("denied unless the address itself is named"), "DNA", Some("cyte_outbound_private_denied_total"), Some("all::cases::hostile::outbound::a_name_that_leads_inside_is_denied_although_it_is_granted"),
         "a name must not lead a gene to the inside of the network; checked after resolving";
-    "outbound-per-cell" Count Number(OUTBOUND_PER_CELL as u64), "nobody", Some("cyte_outbound_concurrency_exceeded_total"), None,
+    "outbound-per-cell" Count Number(OUTBOUND_PER_CELL as u64), "DNA", Some("cyte_outbound_concurrency_exceeded_total"), None,
         "what a browser allows one page; a cell must not become a flood";
     "outbound-connect" Milliseconds Number(OUTBOUND_CONNECT_MS), "nobody", Some("cyte_outbound_connect_timeouts_total"), Some("cyte::outbound::tests::every_wait_has_a_deadline"),
         "a host that does not answer must not hold a cell";
@@ -166,27 +170,29 @@ table! {
         "most servers close what is unused for a minute";
     "outbound-lookups" Count Number(OUTBOUND_LOOKUPS as u64), "nobody", None, None,
         "each lookup holds a thread; the next ones wait within their deadline";
-    "outbound-addresses" Count Number(OUTBOUND_ADDRESSES as u64), "nobody", None, None,
+    "outbound-addresses" Count Number(OUTBOUND_ADDRESSES as u64), "nobody", None, Some("cyte::outbound::resolve::tests::only_the_first_addresses_of_a_name_are_tried"),
         "each gets its share of the time for connecting";
-    "outbound-secrets" Bytes Number(OUTBOUND_FILLED_BYTES as u64), "nobody", None, None,
+    "outbound-secrets" Bytes Number(OUTBOUND_FILLED_BYTES as u64), "nobody", None, Some("cyte::outbound::secret::tests::what_cannot_be_filled_in_is_not_sent"),
         "all header values of one request with secrets filled in; a value full of placeholders would grow a thousandfold";
     "polled-calls" None Rule("2 x cores"), "nobody", None, Some("all::cases::hostile::cpu::more_spinners_than_processors_all_end"),
         "more guests than processors only slow each other; so many threads poll guests, and a call that awaits I/O holds none";
     "inspect-cpu" Milliseconds Number(INSPECT_CPU_MS), "nobody", None, None,
         "inspection stands before every request";
-    "task-cpu" None Rule("unlimited unless the gene's limits or --timeout say so"), "DNA, flag", None, None,
+    "task-cpu" None Rule("unlimited unless the gene's limits or --timeout say so"), "DNA, flag", None, Some("all::cases::task::a_time_limit_is_status_124"),
         "a task is waited for by a person who can stop it; exit status 124 at its limit";
     "cells-per-host" None Rule("what memory and the kernel's map count allow"), "flag", Some("cyte_cells_refused_total"), Some("all::cases::hostile::capacity::a_host_has_never_more_cells_than_it_may"),
         "beyond it the kernel ends the process";
     "cells-per-gene" None Rule("0 to what the host has"), "DNA", Some("cyte_tissue_full_total"), Some("all::cases::hostile::capacity::a_gene_has_never_more_cells_than_it_may"),
         "a gene grows with its load, inside the range of its DNA";
-    "memory-of-all-cells" None Rule("half of the memory of the cgroup or machine"), "nobody", Some("cyte_cells_memory_refused_total"), None,
+    "memory-of-all-cells" None Rule("half of the memory of the cgroup or machine"), "nobody", Some("cyte_cells_memory_refused_total"), Some("cyte_engine::limiter::tests::the_memory_of_all_cells_is_bounded_and_comes_back"),
         "the host itself and the page cache need the rest; counted as growth above the image + 64 KiB a cell, corrected by RSS";
-    "kept-warm" Bytes Number(KEPT_WARM_BYTES), "nobody", None, None,
+    "kept-warm" Bytes Number(KEPT_WARM_BYTES), "nobody", None, Some("cyte::machine::tests::what_stays_warm_is_one_budget_for_all_engines"),
         "pages kept after use make reuse fast and idle hosts heavy; over both engines";
     "wait-for-capacity" Milliseconds Number(WAIT_FOR_CAPACITY_MS), "DNA", Some("cyte_waits_expired_total"), Some("all::cases::hostile::capacity::who_waits_too_long_is_told_to_come_back"),
         "long enough to grow a cell, short enough to tell a client the truth";
-    "waiters-per-gene" Count Number(WAITERS_PER_GENE as u64), "nobody", Some("cyte_waiters_refused_total"), Some("all::cases::hostile::capacity::the_queue_is_bounded_and_those_who_left_do_not_count"),
+    "standing-queue" Milliseconds Number(QUEUE_STANDS_MS), "nobody", Some("cyte_waiters_shed_total"), Some("all::cases::hostile::capacity::newcomers_are_refused_at_once_when_the_queue_stands"),
+        "when nobody was served within a fifth of `wait` for this long, who joins only waits for the same refusal";
+    "waiters-per-gene" Count Number(WAITERS_PER_GENE as u64), "DNA", Some("cyte_waiters_refused_total"), Some("all::cases::hostile::capacity::the_queue_is_bounded_and_those_who_left_do_not_count"),
         "a queue without a bound is a leak";
     "compile-input" Bytes Number(COMPILE_INPUT_BYTES), "host", None, None,
         "a component of this size is compiled in about a minute";
@@ -210,7 +216,7 @@ table! {
         "a gene that waits for a body holds a cell";
     "write-stall" Milliseconds Number(WRITE_STALL_MS), "nobody", Some("cyte_responses_write_stalled_total"), Some("cyte_gateway::socket_tests::a_body_that_stops_is_408_and_a_client_that_stops_reading_is_dropped"),
         "a client that does not read holds a cell";
-    "http2-streams" Count Number(STREAMS_PER_CONNECTION as u64), "nobody", None, None,
+    "http2-streams" Count Number(STREAMS_PER_CONNECTION as u64), "nobody", None, Some("cyte_gateway::socket_tests::http2::one_stream_too_many_waits_until_another_ends"),
         "requests at once on one HTTP/2 connection; a client is told and waits";
     "http2-resets" Count Number(PENDING_RESET_STREAMS as u64), "nobody", None, None,
         "requests that a client gave up at once and that still cost; beyond it the connection ends";
@@ -218,13 +224,13 @@ table! {
         "a host that stops must stop; open requests get this long";
     "secret" Bytes Number(SECRET_BYTES as u64), "nobody", None, Some("cyte::state::secrets::tests::names_and_values_are_bounded"),
         "a token or a key, not a file";
-    "secrets" Count Number(SECRETS as u64), "nobody", None, None,
+    "secrets" Count Number(SECRETS as u64), "nobody", None, Some("cyte::state::secrets::tests::so_many_secrets_are_kept"),
         "all of them are in memory";
     "audit-kept" Count Number(AUDIT_KEPT), "nobody", None, Some("cyte_store::head::tests::the_audit_trail_is_bounded"),
         "who changed what on a host; the oldest are forgotten";
-    "log-lines-kept" Count Number(LOG_LINES_KEPT as u64), "nobody", None, None,
+    "log-lines-kept" Count Number(LOG_LINES_KEPT as u64), "nobody", None, Some("cyte::log::tests::so_many_lines_are_remembered"),
         "in memory for `cyte logs`; the files hold more";
-    "events-kept" Count Number(EVENTS_KEPT as u64), "nobody", None, None,
+    "events-kept" Count Number(EVENTS_KEPT as u64), "nobody", None, Some("cyte::event::tests::so_many_events_are_remembered"),
         "in memory for `cyte events`; the files hold more";
     "warnings" Count Number(WARNINGS_PER_S), "nobody", Some("cyte_warnings_dropped_total"), Some("cyte::voice::tests::a_flood_of_warnings_leaves_room_for_other_events"),
         "events a second that a warning of the host becomes; they must not push out the others";
@@ -232,7 +238,7 @@ table! {
         "events a second that say why one cell died; the others are told in sums";
     "log-files" None Rule("5 of 8 MiB"), "nobody", None, Some("cyte::state::rotate::tests::files_are_bounded_in_size_and_number"),
         "logs must not fill the disk; of lines, and again of events";
-    "control-connections" Count Number(CONTROL_CONNECTIONS as u64), "nobody", None, None,
+    "control-connections" Count Number(CONTROL_CONNECTIONS as u64), "nobody", None, Some("cyte::control::client::tests::one_connection_too_many_waits_until_another_ends"),
         "people and tools of one user; further ones wait";
     "cpu-per-call-ceiling" Milliseconds Number(CPU_PER_CALL_MAX_MS), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
         "what longer work a call may do belongs in a task";
@@ -246,13 +252,33 @@ table! {
         "as good as none, and sums of it do not overflow";
     "wait-for-capacity-ceiling" Milliseconds Number(WAIT_FOR_CAPACITY_MAX_MS), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
         "no client waits longer for a first byte";
+    "waiters-per-gene-ceiling" Count Number(WAITERS_PER_GENE_MAX as u64), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
+        "each holds a connection, and there are no more of those";
+    "idle-after-head-ceiling" Milliseconds Number(IDLE_AFTER_HEAD_MAX_MS), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
+        "a response that is silent for longer outlives every client";
+    "cell-table-elements-ceiling" Count Number(CELL_TABLE_ELEMENTS_MAX as u64), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
+        "8 MB of the host's memory, which no cell's memory limit counts; one table has 32,768 at most";
+    "writable-files-ceiling" Bytes Number(WRITABLE_MAX_BYTES), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
+        "as good as none, and sums of it do not overflow";
+    "writable-file-count-ceiling" Count Number(WRITABLE_FILES_MAX as u64), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
+        "the host looks at each of them when they get tight";
+    "cell-handles-ceiling" Count Number(CELL_HANDLES_MAX as u64), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
+        "the host's memory for them is not counted as the cell's";
+    "host-call-bytes-ceiling" Bytes Number(HOST_CALL_MAX_BYTES), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
+        "a copy of it is made in the host's memory";
+    "header-fields-ceiling" Bytes Number(HEADER_FIELDS_MAX_BYTES), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
+        "no server out there takes more";
+    "random-per-call-ceiling" Bytes Number(RANDOM_PER_CALL_MAX_BYTES), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
+        "costs a processor a hundredth of a second";
+    "outbound-per-cell-ceiling" Count Number(OUTBOUND_PER_CELL_MAX as u64), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
+        "each is a descriptor of the host";
     "cells-per-gene-ceiling" Count Number(CELLS_PER_GENE_MAX as u64), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
         "a hundred times what one machine holds";
     "concurrency-ceiling" Count Number(CONCURRENCY_MAX as u64), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
         "all of them die with their cell";
     "reuse-ceiling" Count Number(REUSE_MAX as u64), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
         "as good as for ever, and counters do not overflow";
-    "reuse-http-0.2" Count Number(REUSE_HTTP_02 as u64), "DNA", Some("cyte_cells_retired_total"), None,
+    "reuse-http-0.2" Count Number(REUSE_HTTP_02 as u64), "DNA", Some("cyte_cells_retired_total"), Some("all::cases::components::a_tiny_component_of_another_toolchain_runs"),
         "a foreign component that declares nothing gets a fresh cell for each request";
     "reuse-http-0.3" Count Number(REUSE_HTTP_03 as u64), "DNA", Some("cyte_cells_retired_total"), None,
         "0.3 components are written to be reused; a bound still sheds what they leak";
@@ -288,6 +314,8 @@ table! {
         "each is an open directory in every cell";
     "dna-secrets-per-gene" Count Number(SECRETS_PER_GENE as u64), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
         "searched for in every outbound header";
+    "dna-labels-per-gene" Count Number(LABELS_PER_GENE as u64), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
+        "shown in one column";
     "dna-name" Bytes Number(NAME_MAX_BYTES as u64), "nobody", None, Some("cyte_dna::name::tests::name_of_64_characters_is_refused"),
         "a name is a label of DNS";
     "dna-label" Bytes Number(LABEL_MAX_BYTES as u64), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),

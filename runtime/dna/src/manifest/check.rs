@@ -198,6 +198,7 @@ fn check_roster(roster: &[RosterEntry]) -> Checked {
 fn check_gene(gene: &Gene, revoked: &Revoked) -> Checked {
     let scope = Scope { gene: Some(&gene.name) };
     scope.label("version", &gene.version)?;
+    scope.labels(&gene.labels)?;
     scope.cap("routes", gene.routes.len(), l::ROUTES_PER_GENE)?;
     scope.ascending("routes", gene.routes.iter())?;
     if gene.role == Role::Task && !gene.routes.is_empty() {
@@ -254,6 +255,18 @@ impl Scope<'_> {
         Ok(())
     }
 
+    fn labels(&self, labels: &[(String, String)]) -> Checked {
+        self.cap("labels", labels.len(), l::LABELS_PER_GENE)?;
+        self.ascending("labels", labels.iter().map(|(key, _)| key))?;
+        for (key, value) in labels {
+            if GeneName::new(key).is_err() {
+                return self.invalid("labels", "a key must be 1 to 63 of a-z, 0-9 and -");
+            }
+            self.label("the value of a label", value)?;
+        }
+        Ok(())
+    }
+
     fn numbers(&self, gene: &Gene) -> Checked {
         let limits = &gene.limits;
         let optional = [
@@ -262,6 +275,16 @@ impl Scope<'_> {
             ("limits.wall", limits.wall_ms, 1, l::WALL_PER_CALL_MAX_MS),
             ("limits.body", limits.body, 0, l::REQUEST_BODY_MAX_BYTES),
             ("limits.wait", limits.wait_ms, 0, l::WAIT_FOR_CAPACITY_MAX_MS),
+            ("limits.waiters", limits.waiters.map(u64::from), 0, l::WAITERS_PER_GENE_MAX.into()),
+            ("limits.idle", limits.idle_ms, 1, l::IDLE_AFTER_HEAD_MAX_MS),
+            ("limits.tables", limits.tables.map(u64::from), 0, l::CELL_TABLE_ELEMENTS_MAX.into()),
+            ("limits.handles", limits.handles.map(u64::from), 1, l::CELL_HANDLES_MAX.into()),
+            ("limits.host-call", limits.host_call, 1, l::HOST_CALL_MAX_BYTES),
+            ("limits.headers", limits.headers, 1, l::HEADER_FIELDS_MAX_BYTES),
+            ("limits.random", limits.random, 0, l::RANDOM_PER_CALL_MAX_BYTES),
+            ("limits.outbound", limits.outbound.map(u64::from), 1, l::OUTBOUND_PER_CELL_MAX.into()),
+            ("limits.files", limits.files, 0, l::WRITABLE_MAX_BYTES),
+            ("limits.file-count", limits.file_count.map(u64::from), 0, l::WRITABLE_FILES_MAX.into()),
             ("reuse", gene.reuse.map(u64::from), 1, l::REUSE_MAX.into()),
             ("express.max", gene.express.max.map(u64::from), 1, l::CELLS_PER_GENE_MAX.into()),
         ];

@@ -143,6 +143,8 @@ impl Diff {
 
     fn gene(&mut self, old: &Gene, new: &Gene) {
         self.value("version", &old.version, &new.version);
+        let labels = |gene: &Gene| gene.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        self.list("label", labels(old), labels(new));
         self.value("role", &old.role, &new.role);
         self.value("component", &old.component.sha256, &new.component.sha256);
         self.list("route", texts(&old.routes), texts(&new.routes));
@@ -157,6 +159,20 @@ impl Diff {
         self.optional("limits.wall", &before.wall_ms.map(human_ms), &after.wall_ms.map(human_ms));
         self.optional("limits.body", &before.body.map(human_bytes), &after.body.map(human_bytes));
         self.optional("limits.wait", &before.wait_ms.map(human_ms), &after.wait_ms.map(human_ms));
+        self.optional("limits.waiters", &before.waiters, &after.waiters);
+        self.optional("limits.idle", &before.idle_ms.map(human_ms), &after.idle_ms.map(human_ms));
+        self.optional("limits.tables", &before.tables, &after.tables);
+        self.optional("limits.handles", &before.handles, &after.handles);
+        self.optional(
+            "limits.host-call",
+            &before.host_call.map(human_bytes),
+            &after.host_call.map(human_bytes),
+        );
+        self.optional("limits.headers", &before.headers.map(human_bytes), &after.headers.map(human_bytes));
+        self.optional("limits.random", &before.random.map(human_bytes), &after.random.map(human_bytes));
+        self.optional("limits.outbound", &before.outbound, &after.outbound);
+        self.optional("limits.files", &before.files.map(human_bytes), &after.files.map(human_bytes));
+        self.optional("limits.file-count", &before.file_count, &after.file_count);
         self.grants(old, new);
     }
 

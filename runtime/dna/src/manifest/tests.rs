@@ -106,6 +106,38 @@ fn caps_are_refused_one_above() {
         ("limits.wait", l::WAIT_FOR_CAPACITY_MAX_MS as usize, |m, n| {
             m.genes[0].limits.wait_ms = Some(n as u64)
         }),
+        ("limits.waiters", l::WAITERS_PER_GENE_MAX as usize, |m, n| {
+            m.genes[0].limits.waiters = Some(n as u32)
+        }),
+        ("limits.idle", l::IDLE_AFTER_HEAD_MAX_MS as usize, |m, n| {
+            m.genes[0].limits.idle_ms = Some(n as u64)
+        }),
+        ("limits.tables", l::CELL_TABLE_ELEMENTS_MAX as usize, |m, n| {
+            m.genes[0].limits.tables = Some(n as u32)
+        }),
+        ("limits.handles", l::CELL_HANDLES_MAX as usize, |m, n| m.genes[0].limits.handles = Some(n as u32)),
+        ("limits.host-call", l::HOST_CALL_MAX_BYTES as usize, |m, n| {
+            m.genes[0].limits.host_call = Some(n as u64)
+        }),
+        ("limits.headers", l::HEADER_FIELDS_MAX_BYTES as usize, |m, n| {
+            m.genes[0].limits.headers = Some(n as u64)
+        }),
+        ("limits.random", l::RANDOM_PER_CALL_MAX_BYTES as usize, |m, n| {
+            m.genes[0].limits.random = Some(n as u64)
+        }),
+        ("limits.outbound", l::OUTBOUND_PER_CELL_MAX as usize, |m, n| {
+            m.genes[0].limits.outbound = Some(n as u32)
+        }),
+        ("limits.files", l::WRITABLE_MAX_BYTES as usize, |m, n| m.genes[0].limits.files = Some(n as u64)),
+        ("limits.file-count", l::WRITABLE_FILES_MAX as usize, |m, n| {
+            m.genes[0].limits.file_count = Some(n as u32)
+        }),
+        ("labels", l::LABELS_PER_GENE, |m, n| {
+            m.genes[0].labels = (0..n).map(|i| (format!("l{i:04}"), "x".into())).collect();
+        }),
+        ("the value of a label", l::LABEL_MAX_BYTES, |m, n| {
+            m.genes[0].labels = vec![("l".into(), "x".repeat(n))];
+        }),
     ];
     for (what, cap, change) in rows {
         let mut at_cap = first();
@@ -260,6 +292,9 @@ prop_compose! {
         paths in prop::collection::btree_set("/[a-z]{1,4}(/\\.\\.\\.)?", 0..4),
         outbound in prop::collection::btree_set("https://(\\*\\.)?[a-z]{1,4}\\.test(:[1-9][0-9]{0,3})?", 0..3),
         config in prop::collection::btree_map("[a-z]{1,4}", any::<String>(), 0..3),
+        labels in prop::collection::btree_map("[a-z-]{1,4}", "[ -~]{0,8}", 0..3),
+        waiters in prop::option::of(0u32..2_000),
+        idle in prop::option::of(1u64..100_000),
         local in prop::option::of("[a-z]{1,4}"),
         secrets in prop::collection::btree_set("[a-z-]{1,5}", 0..3),
         reuse in prop::option::of(1u32..1_000),
@@ -271,6 +306,9 @@ prop_compose! {
         let mut gene = gene(&name);
         gene.role = if task { Role::Task } else { Role::Drone };
         gene.version = version;
+        gene.labels = labels.into_iter().collect();
+        gene.limits.waiters = waiters;
+        gene.limits.idle_ms = idle;
         let sorted = |set: std::collections::BTreeSet<String>| {
             let mut routes: Vec<Route> = set.iter().map(|path| format!("{name}.test{path}").parse().unwrap()).collect();
             routes.sort_unstable();

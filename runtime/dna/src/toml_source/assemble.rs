@@ -137,6 +137,7 @@ impl GeneSource {
     fn express_as(&self, parts: GeneParts, only_drone: bool, blobs: &mut Blobs) -> Result<Gene, DnaError> {
         let mut gene = Gene::new(self.name.clone(), parts.role, keep(blobs, parts.component));
         gene.version.clone_from(&self.version);
+        gene.labels.clone_from(&self.labels);
         gene.routes = match &self.routes {
             Some(routes) => routes.clone(),
             None if only_drone && parts.role == Role::Drone => vec![Route::everything()],

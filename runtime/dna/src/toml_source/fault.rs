@@ -15,7 +15,7 @@ pub struct SourceError {
     pub span: Range<usize>,
     /// What is wrong, one line.
     pub message: String,
-    /// What to do about it, one line.
+    /// What to do about it, one line; empty where there is nothing to add to the message.
     pub help: String,
 }
 
@@ -32,15 +32,18 @@ impl SourceError {
         let place = Place::find(text, &self.span);
         let number = place.line.to_string();
         let gutter = " ".repeat(number.len());
+        let help = match clean(&self.help) {
+            help if help.is_empty() => help,
+            help => format!("help: {help}\n"),
+        };
         format!(
-            "error: {}\n{gutter}--> {file_name}:{}:{}\n{gutter} |\n{number} | {}\n{gutter} | {}{}\n{gutter} |\nhelp: {}\n",
+            "error: {}\n{gutter}--> {file_name}:{}:{}\n{gutter} |\n{number} | {}\n{gutter} | {}{}\n{gutter} |\n{help}",
             clean(&self.message),
             place.line,
             place.column,
             place.excerpt,
             " ".repeat(place.indent),
             "^".repeat(place.length),
-            clean(&self.help),
         )
     }
 }

@@ -19,6 +19,8 @@ pub struct GeneSource {
     pub name: GeneName,
     /// A version for people; empty where left out.
     pub version: String,
+    /// Words to find it by. Sorted by key.
+    pub labels: Vec<(String, String)>,
     /// A crate folder, a `.wasm` file or a folder of static files, relative to `dna.toml`.
     pub source: String,
     /// `None` = found from the component's exports.
@@ -76,6 +78,7 @@ const KEYS: &[&str] = &[
     "environment",
     "express",
     "files",
+    "labels",
     "limits",
     "outbound",
     "reuse",
@@ -84,6 +87,24 @@ const KEYS: &[&str] = &[
     "secrets",
     "source",
     "version",
+];
+
+const LIMIT_KEYS: &[&str] = &[
+    "memory",
+    "cpu",
+    "wall",
+    "body",
+    "wait",
+    "waiters",
+    "idle",
+    "tables",
+    "handles",
+    "host-call",
+    "headers",
+    "random",
+    "outbound",
+    "files",
+    "file-count",
 ];
 
 impl GeneSource {
@@ -101,8 +122,7 @@ impl Reader {
         let name = match GeneName::new(key.get_ref()) {
             Ok(name) => Some(name),
             Err(error) => {
-                let help = format!("change this: {}", error.reason());
-                self.faults.push(SourceError::new(key.span(), error.to_string(), help));
+                self.faults.push(SourceError::new(key.span(), error.to_string(), error.help()));
                 None
             }
         };
@@ -128,6 +148,7 @@ impl Reader {
     ) -> Option<GeneSource> {
         let source = self.source(table, &span);
         let version = self.label(table);
+        let labels = self.labels(table);
         let role = self.word(table, "role", &[("drone", Role::Drone), ("task", Role::Task)]);
         let routes = self.routes(table, role);
         let reuse = self.number(table, "reuse", 1, l::REUSE_MAX);
@@ -151,6 +172,7 @@ impl Reader {
         Some(GeneSource {
             name: name?,
             version,
+            labels,
             source,
             role,
             routes,
@@ -238,6 +260,24 @@ impl Reader {
             }
         }
         names.into_iter().map(|(name, _)| name).collect()
+    }
+
+    fn labels(&mut self, table: &Table<'_, '_>) -> Pairs {
+        let labels = self.pairs(table, "labels");
+        self.cap(table, "labels", labels.len(), l::LABELS_PER_GENE);
+        let is_long = |value: &str| value.len() > l::LABEL_MAX_BYTES || value.chars().any(char::is_control);
+        let fault = labels.iter().find_map(|(key, value)| match GeneName::new(key) {
+            Err(error) => Some((format!("a label cannot be named `{key}`"), error.help())),
+            Ok(_) if is_long(value) => Some((
+                format!("the value of label `{key}` is longer than 64 bytes or holds a control character"),
+                "shorten it",
+            )),
+            Ok(_) => None,
+        });
+        if let (Some((message, help)), Some(place)) = (fault, table.entries.get("labels")) {
+            self.faults.push(SourceError::new(place.span(), message, help));
+        }
+        labels
     }
 
     fn config(&mut self, table: &Table<'_, '_>) -> (Pairs, Pairs) {
@@ -338,7 +378,7 @@ impl Reader {
         let Some(table) = self.table(gene, "limits") else {
             return GeneLimits::default();
         };
-        self.known_keys(&table, &["memory", "cpu", "wall", "body", "wait"]);
+        self.known_keys(&table, LIMIT_KEYS);
         let (bytes, time) = (Measure::Bytes, Measure::Time);
         GeneLimits {
             memory: self.amount(&table, "memory", bytes, l::CELL_MEMORY_MIN_BYTES, l::CELL_MEMORY_MAX_BYTES),
@@ -346,6 +386,16 @@ impl Reader {
             wall_ms: self.amount(&table, "wall", time, 1, l::WALL_PER_CALL_MAX_MS),
             body: self.amount(&table, "body", bytes, 0, l::REQUEST_BODY_MAX_BYTES),
             wait_ms: self.amount(&table, "wait", time, 0, l::WAIT_FOR_CAPACITY_MAX_MS),
+            waiters: self.number(&table, "waiters", 0, l::WAITERS_PER_GENE_MAX),
+            idle_ms: self.amount(&table, "idle", time, 1, l::IDLE_AFTER_HEAD_MAX_MS),
+            tables: self.number(&table, "tables", 0, l::CELL_TABLE_ELEMENTS_MAX),
+            handles: self.number(&table, "handles", 1, l::CELL_HANDLES_MAX),
+            host_call: self.amount(&table, "host-call", bytes, 1, l::HOST_CALL_MAX_BYTES),
+            headers: self.amount(&table, "headers", bytes, 1, l::HEADER_FIELDS_MAX_BYTES),
+            random: self.amount(&table, "random", bytes, 0, l::RANDOM_PER_CALL_MAX_BYTES),
+            outbound: self.number(&table, "outbound", 1, l::OUTBOUND_PER_CELL_MAX),
+            files: self.amount(&table, "files", bytes, 0, l::WRITABLE_MAX_BYTES),
+            file_count: self.number(&table, "file-count", 0, l::WRITABLE_FILES_MAX),
         }
     }
 

@@ -100,8 +100,7 @@ impl Reader {
         match text.parse() {
             Ok(parsed) => Some(parsed),
             Err(error) => {
-                let help = format!("change this: {}", error.reason());
-                self.faults.push(SourceError::new(span, error.to_string(), help));
+                self.faults.push(SourceError::new(span, error.to_string(), error.help()));
                 None
             }
         }

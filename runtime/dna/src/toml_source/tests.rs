@@ -15,6 +15,7 @@ version = "0.1.0"
 [gene.front]
 source = "genes/front"
 version = "1.2"
+labels = { team = "web", tier = "front" }
 role = "drone"
 route = ["/api/...", "Shop.Example/..."]
 reuse = 128
@@ -24,7 +25,7 @@ files = [{ from = "assets", to = "/assets" }, { from = "data", to = "/data", wri
 config = { greeting = "hello", "a.b" = "c" }
 environment = { MODE = "fast" }
 secrets = ["token"]
-limits = { memory = "64MiB", cpu = "500ms", wall = "10s", body = "8MiB", wait = "100ms" }
+limits = { memory = "64MiB", cpu = "500ms", wall = "10s", body = "8MiB", wait = "100ms", waiters = 8, idle = "5s", tables = 10, handles = 20, host-call = "2MiB", headers = "1KiB", random = "1KiB", outbound = 3, files = "1GiB", file-count = 7 }
 express = { min = 0, max = 64, scope = "network" }
 build = { command = "make front" }
 
@@ -64,7 +65,12 @@ fn every_key_is_read() {
     assert_eq!(front.environment, [("MODE".into(), "fast".into())]);
     assert_eq!(front.secrets, ["token"]);
     assert_eq!(front.limits.memory, Some(64 << 20));
-    assert_eq!(front.limits.wait_ms, Some(100));
+    assert_eq!(front.labels, [("team".into(), "web".into()), ("tier".into(), "front".into())]);
+    let limits = front.limits;
+    assert_eq!((limits.wait_ms, limits.waiters, limits.idle_ms), (Some(100), Some(8), Some(5_000)));
+    assert_eq!((limits.tables, limits.handles, limits.outbound), (Some(10), Some(20), Some(3)));
+    assert_eq!((limits.files, limits.file_count), (Some(1 << 30), Some(7)));
+    assert_eq!((limits.host_call, limits.headers, limits.random), (Some(2 << 20), Some(1024), Some(1024)));
     assert_eq!((front.express.min, front.express.max, front.express.scope), (0, Some(64), Scope::Network));
     assert_eq!(front.build.as_deref(), Some("make front"));
     let cleanup = dna.gene("cleanup").unwrap();
@@ -163,6 +169,21 @@ fn values_of_the_wrong_kind_or_size_are_faults() {
         "limits = { cpu = \"11min\" }",
         "limits = { wall = \"25h\" }",
         "limits = { wait = \"2min\" }",
+        "limits = { waiters = 65537 }",
+        "limits = { waiters = \"1\" }",
+        "limits = { idle = \"25h\" }",
+        "limits = { tables = 1000001 }",
+        "limits = { handles = 0 }",
+        "limits = { host-call = \"65MiB\" }",
+        "limits = { headers = \"2MiB\" }",
+        "limits = { random = 1 }",
+        "limits = { outbound = 257 }",
+        "limits = { files = \"2TiB\" }",
+        "limits = { file-count = 1000001 }",
+        "labels = [\"a\"]",
+        "labels = { a = 1 }",
+        "labels = { A = \"b\" }",
+        "labels = { a = \"\\n\" }",
         "express = { min = 3, max = 2 }",
         "express = { scope = \"global\" }",
         "express = 1",
@@ -256,6 +277,10 @@ fn assembling_gives_a_bundle_that_says_the_same() {
     assert_eq!((&manifest.organism, manifest.label.as_str(), manifest.version), (&shop(), "0.1.0", 1));
     let front = manifest.gene("front").unwrap();
     assert_eq!(front.routes, dna.gene("front").unwrap().routes.clone().unwrap());
+    assert_eq!(
+        (&front.labels, front.limits),
+        (&dna.gene("front").unwrap().labels, dna.gene("front").unwrap().limits)
+    );
     assert_eq!(front.grants.files[1].source, FileSource::Local("data".into()));
     let FileSource::Packed(assets) = front.grants.files[0].source else { panic!("assets are packed") };
     let folder = Folder::parse(draft.blob(&assets.sha256).unwrap().to_vec()).unwrap();

@@ -3,7 +3,7 @@
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use cyte_dna::{GeneName, OutboundGrant, Scheme, limits};
+use cyte_dna::{GeneName, OutboundGrant, Scheme};
 use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
 use tokio::sync::Semaphore;
 use wasmtime_wasi_http::{
@@ -149,7 +149,7 @@ impl Hooks {
     }
 
     fn permits(&mut self) -> Arc<Semaphore> {
-        self.in_flight.get_or_insert_with(|| Arc::new(Semaphore::new(limits::OUTBOUND_PER_CELL))).clone()
+        self.in_flight.get_or_insert_with(|| Arc::new(Semaphore::new(self.gene.limits.outbound))).clone()
     }
 }
 

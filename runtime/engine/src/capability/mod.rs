@@ -5,6 +5,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+pub(crate) mod files;
 pub mod http;
 pub(crate) mod identity;
 pub mod log;

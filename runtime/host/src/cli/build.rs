@@ -21,14 +21,18 @@ pub(super) struct Build {
 pub(super) fn run(verb: &Build, context: &Context) -> Done {
     let made = project::make(project::open(&verb.path)?, Mode::Build, context)?;
     made.check_imports()?;
-    show(&made, context)
+    show(&facts(&made), context)
+}
+
+/// What there is to say about the genes.
+pub(super) fn facts(made: &project::Made) -> Value {
+    let organism = made.project.toml().organism.as_str();
+    json!({"v": 1, "organism": organism, "genes": made.values()})
 }
 
 /// The genes as a table, with what each asks for below.
-pub(super) fn show(made: &project::Made, context: &Context) -> Done {
-    let organism = made.project.toml().organism.as_str();
-    let value = json!({"v": 1, "organism": organism, "genes": made.values()});
-    context.answer(&value, "genes", text)?;
+pub(super) fn show(facts: &Value, context: &Context) -> Done {
+    context.answer(facts, "genes", text)?;
     Ok(Exit::OK)
 }
 

@@ -6,7 +6,7 @@ use clap::Args;
 use cyte_dna::Grants;
 use serde_json::{Value, json};
 
-use super::table::{bytes, field, gets, span, table};
+use super::table::{bytes, field, gets, labels, span, table};
 use super::{Context, Done, Exit, Which, ask, files};
 use crate::codes::Code;
 use crate::control::client::escape;
@@ -92,6 +92,7 @@ fn cell_text(cell: &Value) -> String {
         ("gene", field(cell, "gene")),
         ("role", field(cell, "role")),
         ("state", field(cell, "state")),
+        ("dna", field(cell, "digest")),
         ("age", span(number("age_ms"))),
         ("mother", field(cell, "mother")),
         ("generation", field(cell, "generation")),
@@ -107,13 +108,14 @@ fn gene_text(gene: &Value) -> String {
     let mut text = facts(&[
         ("gene", field(gene, "gene")),
         ("version", field(gene, "version")),
+        ("labels", labels(gene)),
         ("role", field(gene, "role")),
         ("world", field(gene, "world")),
         ("size", bytes(number("size"))),
         ("routes", field(gene, "routes")),
         ("reuse", field(gene, "reuse")),
         ("cells", format!("{} ready, {} busy, {} born", number("ready"), number("busy"), number("born"))),
-        ("waiting", field(gene, "waiting")),
+        ("waiting", format!("{}, {} refused at once", field(gene, "waiting"), number("shed"))),
         ("latency", format!("p50 {} us, p99 {} us", number("p50_us"), number("p99_us"))),
     ]);
     text.push_str(&asks_text(gene));

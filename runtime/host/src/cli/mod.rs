@@ -25,6 +25,7 @@ mod run;
 mod secret;
 mod span;
 mod table;
+mod tree;
 
 use std::ffi::OsString;
 use std::path::PathBuf;

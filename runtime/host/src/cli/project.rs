@@ -55,7 +55,17 @@ pub(super) fn make(project: Project, mode: Mode, context: &Context) -> Result<Ma
 /// [`Code::Build`] and [`Code::Toolchain`].
 pub(super) fn build(project: &Project, mode: Mode, context: &Context) -> Result<Vec<Built>, CliError> {
     let env = Env::from_process(context.colour()).map_err(|error| workshop_error(&error))?;
-    project.build(&env, mode, notes(context).as_ref()).map_err(|error| workshop_error(&error))
+    project.build(&env, mode, notes(context).as_ref()).map_err(|error| build_error(&error, context))
+}
+
+/// A failed build as a person reads it. With `--quiet` nobody was told yet what the tool said, and
+/// that is the reason.
+fn build_error(error: &WorkshopError, context: &Context) -> CliError {
+    let mut made = workshop_error(error);
+    if context.quiet && !error.output.is_empty() {
+        made.why = format!("{}\n{}", made.why, error.output.trim_end());
+    }
+    made
 }
 
 /// The workshop's progress: on standard error, or nowhere with `--quiet`.

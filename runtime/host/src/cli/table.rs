@@ -40,6 +40,14 @@ pub(super) fn field(value: &Value, key: &str) -> String {
     }
 }
 
+/// The labels of a gene as a person reads them: `team=web tier=front`; `-` when there are none.
+pub(super) fn labels(gene: &Value) -> String {
+    let pairs = gene.get("labels").and_then(Value::as_object).into_iter().flatten();
+    let pairs: Vec<String> =
+        pairs.map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or(""))).collect();
+    if pairs.is_empty() { "-".to_owned() } else { pairs.join(" ") }
+}
+
 /// What an import gets, from the `answer` of one of a gene's asks.
 pub(super) fn gets(ask: &Value) -> String {
     match field(ask, "answer").as_str() {

@@ -163,7 +163,7 @@ mod tests {
     use crate::control::{HostView, server};
     use crate::event::{EventLog, Happening};
     use crate::log::{GuestLog, Said, Show, Stream};
-    use crate::state::tests::scratch;
+    use crate::state::tests::{Scratch, scratch};
     use serde_json::json;
     use std::sync::{Arc, Mutex};
     use tokio::sync::watch;
@@ -216,6 +216,7 @@ mod tests {
         client: Client,
         _stop: watch::Sender<bool>,
         _runtime: tokio::runtime::Runtime,
+        _folder: Scratch,
     }
 
     fn running(name: &str) -> Running {
@@ -231,7 +232,7 @@ mod tests {
         let (stop, stopped) = watch::channel(false);
         let listener = runtime.block_on(async { server::bind(&socket).unwrap() });
         runtime.spawn(server::serve(listener, Arc::clone(&view) as _, stopped));
-        Running { view, client: Client::new(&socket).unwrap(), _stop: stop, _runtime: runtime }
+        Running { view, client: Client::new(&socket).unwrap(), _stop: stop, _runtime: runtime, _folder: path }
     }
 
     #[test]
@@ -285,6 +286,23 @@ mod tests {
             })
             .unwrap();
         assert_eq!(seen, ["draining", "stopped", "stopped"]);
+    }
+
+    #[test]
+    fn one_connection_too_many_waits_until_another_ends() {
+        let host = running("crowd");
+        let socket = host._folder.join("s");
+        let crowd: Vec<_> = (0..cyte_dna::limits::CONTROL_CONNECTIONS)
+            .map(|_| std::os::unix::net::UnixStream::connect(&socket).unwrap())
+            .collect();
+        let (sender, answer) = std::sync::mpsc::channel();
+        let asking = std::thread::spawn(move || sender.send(Client::new(&socket).unwrap().get("/v1/status")));
+        let early = answer.recv_timeout(std::time::Duration::from_millis(300));
+        assert!(early.is_err(), "all places are taken: {early:?}");
+        drop(crowd);
+        let answer = answer.recv_timeout(std::time::Duration::from_secs(10)).unwrap();
+        assert_eq!(answer.unwrap()["pid"], 7);
+        asking.join().unwrap().unwrap();
     }
 
     #[test]

@@ -243,17 +243,17 @@ fn private_folder(path: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
     use crate::state::StateFolder;
-    use crate::state::tests::scratch;
+    use crate::state::tests::{Scratch, scratch};
 
     /// A held state folder whose host is in the list of `runtime`.
-    fn host(runtime: &Path, name: &str) -> (StateFolder, Place) {
+    fn host(runtime: &Path, name: &str) -> (StateFolder, Place, Scratch) {
         let (path, _) = scratch(name);
         let mut state = StateFolder::open(&path).unwrap();
         let place = Place::make(state.path(), Some(runtime)).unwrap();
         let socket = place.socket().to_owned();
         state.announce(&socket).unwrap();
         place.register(state.path()).unwrap();
-        (state, place)
+        (state, place, path)
     }
 
     fn asked(runtime: &Path) -> Asked {
@@ -269,7 +269,7 @@ mod tests {
     #[test]
     fn a_host_is_found_by_state_and_in_the_list_until_it_ends() {
         let (runtime, _) = scratch("rt1");
-        let (state, place) = host(&runtime, "found");
+        let (state, place, _path) = host(&runtime, "found");
         let by_state = Asked { state: Some(state.path().to_owned()), ..asked(&runtime) };
         let (found, guessed) = find(&by_state).unwrap();
         assert_eq!((found.pid, guessed), (std::process::id(), false));
@@ -307,12 +307,12 @@ mod tests {
     #[test]
     fn the_next_host_clears_away_what_a_dead_one_left() {
         let (runtime, _) = scratch("rt4");
-        let (dead, place) = host(&runtime, "dead");
+        let (dead, place, _path) = host(&runtime, "dead");
         std::mem::forget(place);
         drop(dead);
         assert_eq!(std::fs::read_dir(runtime.join("cyte")).unwrap().count(), 1);
-        let (_starting, _) = host(&runtime, "starting");
-        let (_state, _place) = host(&runtime, "alive");
+        let (_starting, _, _starting_at) = host(&runtime, "starting");
+        let (_state, _place, _at) = host(&runtime, "alive");
         assert_eq!(std::fs::read_dir(runtime.join("cyte")).unwrap().count(), 1);
     }
 

@@ -128,6 +128,14 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn only_the_first_addresses_of_a_name_are_tried() {
+        let many: Vec<String> = (1..=9).map(|n| format!("8.8.8.{n}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let tried = ask(OutboundHost::Name("api.test".into()), "api.test", &many).await.unwrap();
+        assert_eq!(tried, many[..limits::OUTBOUND_ADDRESSES]);
+    }
+
+    #[tokio::test]
     async fn a_private_address_is_reached_only_when_it_is_named() {
         let address = |text: &str| OutboundHost::Address(text.parse().unwrap());
         assert_eq!(ask(address("10.0.0.1"), "10.0.0.1", &[]).await.unwrap(), ["10.0.0.1"]);

@@ -284,8 +284,34 @@ pub(crate) mod tests {
     use super::*;
     use std::sync::atomic::{AtomicU32, Ordering};
 
+    /// A folder that goes with its test; a failed test leaves it, so that one can look.
+    #[derive(Debug)]
+    pub(crate) struct Scratch(PathBuf);
+
+    impl std::ops::Deref for Scratch {
+        type Target = Path;
+
+        fn deref(&self) -> &Path {
+            &self.0
+        }
+    }
+
+    impl AsRef<Path> for Scratch {
+        fn as_ref(&self) -> &Path {
+            &self.0
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            if !std::thread::panicking() {
+                let _ = std::fs::remove_dir_all(&self.0);
+            }
+        }
+    }
+
     /// An empty folder of this test's own.
-    pub(crate) fn scratch(name: &str) -> (PathBuf, Dir) {
+    pub(crate) fn scratch(name: &str) -> (Scratch, Dir) {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("cyte-{name}-{}-{number}", std::process::id());
@@ -293,7 +319,7 @@ pub(crate) mod tests {
         let _ = std::fs::remove_dir_all(&path);
         std::fs::create_dir_all(&path).unwrap();
         let dir = Dir::open_ambient_dir(&path, ambient_authority()).unwrap();
-        (path, dir)
+        (Scratch(path), dir)
     }
 
     fn mode(path: &Path) -> u32 {

@@ -125,6 +125,12 @@ fn check(name: &str, value: &[u8]) -> Result<(), CliError> {
         let why = format!("a name has 1 to {NAME_MAX} of a-z, 0-9, `-` and `_`");
         return Err(refusal(name, why));
     }
+    if value.is_empty() {
+        let made = CliError::new(Code::Secret, format!("cannot set secret `{name}`"), "the value is empty");
+        return Err(
+            made.help(format!("printf %s \"$VALUE\" | cyte secret set {name}; or cyte secret rm {name}"))
+        );
+    }
     if value.len() > VALUE_MAX {
         let why = format!("the value is {} bytes, the most is {VALUE_MAX}", value.len());
         return Err(refusal(name, why));
@@ -144,7 +150,7 @@ fn store_error(error: &cyte_store::StoreError) -> CliError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::tests::scratch;
+    use crate::state::tests::{Scratch, scratch};
     use cyte_store::Head;
 
     fn host_key(n: u8) -> HostKey {
@@ -157,7 +163,7 @@ mod tests {
         AuditEntry { at_s: 1, uid: 0, verb: "secret.set".into(), subject: "x".into() }
     }
 
-    fn head(name: &str) -> (std::path::PathBuf, Head) {
+    fn head(name: &str) -> (Scratch, Head) {
         let (path, _) = scratch(name);
         let head = Head::open(&path.join("head.redb")).unwrap();
         (path, head)
@@ -189,12 +195,26 @@ mod tests {
     }
 
     #[test]
+    fn so_many_secrets_are_kept() {
+        let (_path, head) = head("many");
+        let secrets = Secrets::load(&head, &host_key(3)).unwrap();
+        // As if they had been set one by one, which would be a thousand durable writes.
+        secrets.lock().extend((0..SECRETS_MAX).map(|n| (format!("s{n}"), vec![1])));
+        let error = secrets.set(&head, "one-more", vec![1], &audit()).unwrap_err();
+        assert!(error.why.contains(&SECRETS_MAX.to_string()), "{error}");
+        secrets.set(&head, "s0", vec![2], &audit()).unwrap();
+        secrets.remove(&head, "s1", &audit()).unwrap();
+        secrets.set(&head, "one-more", vec![1], &audit()).unwrap();
+    }
+
+    #[test]
     fn names_and_values_are_bounded() {
         let (_path, head) = head("bounds");
         let secrets = Secrets::load(&head, &host_key(3)).unwrap();
         for name in ["", "A", "a b", "../x", &"a".repeat(64)] {
-            assert!(secrets.set(&head, name, vec![], &audit()).is_err(), "{name}");
+            assert!(secrets.set(&head, name, vec![1], &audit()).is_err(), "{name}");
         }
+        assert!(secrets.set(&head, "a", vec![], &audit()).unwrap_err().why.contains("empty"));
         assert!(secrets.set(&head, "a", vec![0; VALUE_MAX + 1], &audit()).is_err());
         assert!(secrets.names().is_empty());
         secrets.set(&head, "a", vec![0; VALUE_MAX], &audit()).unwrap();

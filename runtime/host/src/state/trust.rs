@@ -231,7 +231,7 @@ fn dna_code(error: &DnaError) -> Code {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::tests::scratch;
+    use crate::state::tests::{Scratch, scratch};
     use cyte_dna::{Blob, Draft, Gene, Lineage, Manifest, Policy, Revoked, Role, Standing};
 
     fn key(n: u8) -> SigningKey {
@@ -269,8 +269,23 @@ mod tests {
         (draft.digest(), draft.sign_all(keys.iter().copied()).unwrap())
     }
 
-    fn state(name: &str) -> StateFolder {
-        StateFolder::open(&scratch(name).0).unwrap()
+    /// A state folder that goes with its test.
+    struct Own {
+        state: StateFolder,
+        _at: Scratch,
+    }
+
+    impl std::ops::Deref for Own {
+        type Target = StateFolder;
+
+        fn deref(&self) -> &StateFolder {
+            &self.state
+        }
+    }
+
+    fn state(name: &str) -> Own {
+        let (path, _) = scratch(name);
+        Own { state: StateFolder::open(&path).unwrap(), _at: path }
     }
 
     fn admit(

@@ -87,8 +87,9 @@ pub(super) fn custom(
     notes: &dyn Notes,
 ) -> Result<(), WorkshopError> {
     let mut sh = process::command("sh", env.for_cargo());
-    sh.current_dir(folder).args(["-c", command]);
-    let done = process::stream(&mut sh, notes, |line| notes.tool(line))?;
+    // Many tools tell their errors on standard output, so both are kept, in their order.
+    sh.current_dir(folder).args(["-c", &format!("exec 1>&2; {command}")]);
+    let done = process::stream(&mut sh, notes, |_| {})?;
     if done.status.success() {
         return Ok(());
     }
