@@ -15,3 +15,4 @@ mod secrets;
 mod task;
 mod tidy;
 mod trust;
+mod wish;

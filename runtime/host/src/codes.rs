@@ -65,6 +65,10 @@ pub enum Code {
     Interrupted,
     /// A secret cannot be used.
     Secret,
+    /// A wish is not well formed, or cannot be kept.
+    Wish,
+    /// A wish asks for more than the DNA allows.
+    Envelope,
     /// A measurement could not be made.
     Bench,
     /// The machine refused something that should have worked.
@@ -271,6 +275,18 @@ static TABLE: &[Row] = &[
         "The measurement could not be made. The message says which reference is missing.",
     ),
     row(
+        Code::Wish,
+        "E406",
+        1,
+        "A wish is not well formed, or there is none to delete.\n\n`cyte apply` takes one table a gene, for example\n\n  [gene.front]\n  count = \"2..8\"\n\nEither all wishes of a file are taken or none.",
+    ),
+    row(
+        Code::Envelope,
+        "E407",
+        4,
+        "A wish asks for more than the DNA in force allows.\n\nThe DNA is the envelope: `express` in `dna.toml` bounds how many cells an operator may ask for.\n`cyte get GENE` shows what is allowed; to allow more, change the DNA and run it.",
+    ),
+    row(
         Code::Machine,
         "E501",
         1,
@@ -328,7 +344,7 @@ mod tests {
     #[test]
     fn exit_statuses_are_those_of_the_conventions() {
         assert_eq!(Code::Usage.exit(), 2);
-        for code in [Code::Refused, Code::FirstTrust, Code::Rollback, Code::Expired] {
+        for code in [Code::Refused, Code::FirstTrust, Code::Rollback, Code::Expired, Code::Envelope] {
             assert_eq!(code.exit(), 4);
         }
         assert_eq!(Code::TimeLimit.exit(), 124);

@@ -24,9 +24,9 @@ use crate::{AuditEntry, Head, StoreError};
 /// Definitions, both origins together.
 pub const DEFINITIONS_MAX: usize = 2 * limits::GENES;
 /// One definition as it is stored, in bytes.
-pub const DEFINITION_BYTES: usize = 8 << 10;
+pub const DEFINITION_BYTES: usize = limits::WISH_BYTES;
 /// Changes remembered; the oldest are forgotten first. A watcher that is further behind resyncs.
-pub const HISTORY_KEPT: u64 = 10_000;
+pub const HISTORY_KEPT: u64 = limits::WISH_HISTORY;
 
 const GENES: TableDefinition<(&str, u8), &[u8]> = TableDefinition::new("genes");
 const HISTORY: TableDefinition<u64, &[u8]> = TableDefinition::new("genes_history");

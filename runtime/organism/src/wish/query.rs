@@ -4,7 +4,7 @@
 use cyte_dna::{Gene, GeneName, Role, Scope};
 use serde::{Deserialize, Serialize};
 
-use super::{Definition, Kind, Origin, Selector};
+use super::{Definition, Kind, Labels, Origin, Selector};
 
 /// What to look for. Every part that is given must hold; an empty query finds everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,7 +28,8 @@ pub struct Query {
     pub count: Option<u32>,
     /// Wishes that bring this gene with them.
     pub companion: Option<GeneName>,
-    /// Conditions on the wish's labels; all must hold.
+    /// Conditions on the labels of the wish and of its gene; all must hold. Where both have a label,
+    /// the wish's counts.
     pub labels: Vec<Selector>,
     /// What the gene is; unknown genes are not found.
     pub role: Option<Role>,
@@ -58,7 +59,6 @@ impl Query {
             && self.priority_from.is_none_or(|from| wish.priority >= from)
             && self.count.is_none_or(|n| (wish.count.min..=wish.count.most()).contains(&n))
             && self.companion.as_ref().is_none_or(|gene| wish.companions.contains(gene))
-            && self.labels.iter().all(|selector| selector.matches(&wish.labels))
     }
 
     fn matches_record(&self, definition: &Definition) -> bool {
@@ -71,10 +71,22 @@ impl Query {
         let pinned = definition.wish.version.as_deref();
         let version = pinned.or(gene.map(|gene| gene.version.as_str()));
         self.version.as_deref().is_none_or(|asked| version == Some(asked))
+            && self.matches_labels(definition, gene)
             && self.role.is_none_or(|role| gene.is_some_and(|gene| gene.role == role))
             && self.route_holds.as_ref().is_none_or(|part| {
                 gene.is_some_and(|gene| gene.routes.iter().any(|r| r.to_string().contains(part.as_str())))
             })
+    }
+}
+
+impl Query {
+    fn matches_labels(&self, definition: &Definition, gene: Option<&Gene>) -> bool {
+        if self.labels.is_empty() {
+            return true;
+        }
+        let mut labels: Labels = gene.map(|gene| gene.labels.iter().cloned().collect()).unwrap_or_default();
+        labels.extend(definition.wish.labels.clone());
+        self.labels.iter().all(|selector| selector.matches(&labels))
     }
 }
 
