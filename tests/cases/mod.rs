@@ -16,3 +16,4 @@ mod sim;
 mod task;
 mod tidy;
 mod trust;
+mod wish;

@@ -62,7 +62,7 @@ fn a_scenario_that_cannot_be_played_is_shown_with_its_line() {
         let file = temp.write("bad.toml", &text);
         let ran = Cyte::new(["sim"]).arg(file).run();
         assert_eq!(ran.code(), 1, "{name}: {}", ran.stderr);
-        assert!(ran.stderr.contains(says) && ran.stderr.contains("error[E406]"), "{name}: {}", ran.stderr);
+        assert!(ran.stderr.contains(says) && ran.stderr.contains("error[E408]"), "{name}: {}", ran.stderr);
         assert!(ran.stdout.is_empty(), "{name}");
     }
 }

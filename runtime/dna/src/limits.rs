@@ -252,6 +252,12 @@ pub const SIGNATURES: usize = 16;
 pub const GERMLINE_KEYS: usize = 32;
 /// Hosts named in a roster.
 pub const ROSTER_HOSTS: usize = 4_096;
+/// A file of wishes, in bytes.
+pub const WISH_FILE_BYTES: usize = 1 << 20;
+/// One wish as it is kept, in bytes.
+pub const WISH_BYTES: usize = 8 << 10;
+/// Changes of wishes that a host remembers.
+pub const WISH_HISTORY: u64 = 10_000;
 /// Revoked keys, and likewise revoked genes, in one manifest.
 pub const REVOCATIONS: usize = 4_096;
 /// Routes of one gene.

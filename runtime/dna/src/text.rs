@@ -28,6 +28,12 @@ impl TextError {
         self
     }
 
+    /// Why the text was refused, as a clause.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        self.reason
+    }
+
     /// What to write instead, one line with an example; empty where there is nothing to say.
     #[must_use]
     pub fn help(&self) -> &'static str {

@@ -48,9 +48,9 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    /// Whether this slot's cell is the one with these vital signs.
-    pub(crate) fn is_of(&self, vitals: &Arc<Vitals>) -> bool {
-        Arc::ptr_eq(&self.vitals, vitals)
+    /// The number of its cell.
+    pub(crate) fn cell(&self) -> u64 {
+        self.vitals.birth.id.0
     }
 
     /// Vital signs of one message inside.
@@ -124,12 +124,12 @@ async fn inhabit(tissue: Arc<Tissue>, place: Place, inbox: mpsc::UnboundedReceiv
             let lived = take_messages(&tissue, &mut cell, inbox).await;
             // In this order: nobody is lent a slot of a cell that is no more, and then its place
             // is free.
-            tissue.evict(&vitals);
+            tissue.evict(vitals.birth.id.0);
             cell.place.set_retired(lived.is_ok());
             lived
         }
         Err(error) => {
-            tissue.evict(&vitals);
+            tissue.evict(vitals.birth.id.0);
             Err(error)
         }
     };
@@ -176,8 +176,6 @@ struct Uses<'c> {
     vitals: &'c Arc<Vitals>,
     /// Uses that no slot stands for yet.
     left: u32,
-    /// Slots that are not lent again.
-    spent: u32,
     is_overstayed: bool,
 }
 
@@ -185,7 +183,7 @@ impl<'c> Uses<'c> {
     fn new(tissue: &'c Arc<Tissue>, vitals: &'c Arc<Vitals>, uses: u32) -> Self {
         vitals.set_busy(false);
         let left = uses.saturating_sub(tissue.pre().slots());
-        Self { tissue, vitals, left, spent: 0, is_overstayed: false }
+        Self { tissue, vitals, left, is_overstayed: false }
     }
 
     fn begin(&mut self) {
@@ -201,28 +199,17 @@ impl<'c> Uses<'c> {
                 self.left -= 1;
                 self.tissue.lend_again(slot);
             }
-            End::Answered(_) => self.spend(1),
+            End::Answered(_) => {}
             End::Overstayed => {
                 self.is_overstayed = true;
-                self.spend(1 + self.tissue.evict(self.vitals));
+                self.tissue.evict(self.vitals.birth.id.0);
             }
         }
-    }
-
-    fn spend(&mut self, slots: u32) {
-        self.spent += slots;
-        self.tissue.spend(slots);
     }
 
     /// How a cell without slots ends.
     fn end(&self) -> wasmtime::Result<()> {
         if self.is_overstayed { Err(Breach::Wall.into()) } else { Ok(()) }
-    }
-}
-
-impl Drop for Uses<'_> {
-    fn drop(&mut self) {
-        self.tissue.unspend(self.spent);
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
     fmt::Write as _,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst},
     },
     time::Duration,
 };
@@ -19,8 +19,9 @@ use cyte_organism::{
     fast::{Bounds, Counts, GivenBack, Offer, Tissue as Fast},
     homeostasis::Sample,
     lineage::Birth,
+    phenotype::Cause,
 };
-use dashmap::DashMap;
+use dashmap::{DashMap, DashSet};
 use http::{Method, Request, Response, header, uri::Scheme};
 use http_body::Body;
 use http_body_util::BodyExt;
@@ -31,7 +32,7 @@ use wasmtime_wasi_http::Error as WasiError;
 use crate::{
     body::CellBody,
     call,
-    capability::log::{Level, LogLine, Source},
+    capability::log::{Death, Level, LogLine, Source},
     cell::{Cell, Vessel},
     crowd::{self, Slot},
     driver::Driver,
@@ -70,6 +71,15 @@ pub struct CallFacts {
 enum Tenant {
     Cell(Box<Cell>),
     Slot(Slot),
+}
+
+impl Tenant {
+    /// Ends it, if it is a cell: its uses are not spent, it is only one too many.
+    fn retire(self) {
+        if let Tenant::Cell(mut cell) = self {
+            cell.place.is_retired = true;
+        }
+    }
 }
 
 impl From<Tenant> for Vessel {
@@ -121,8 +131,12 @@ pub struct Tissue {
     alive: DashMap<u64, Arc<Vitals>>,
     latency: Latency,
     offered_before: AtomicU64,
-    /// Slots of living shared cells that are used up: neither ready nor at work.
-    spent: AtomicU32,
+    /// Shared cells that take nothing new, by number. Looked at only while `is_leaving` says so.
+    leaving: DashSet<u64>,
+    /// Whether some may be leaving.
+    is_leaving: AtomicBool,
+    /// Cells that are wanted at least.
+    least: AtomicU32,
 }
 
 /// A place of a tissue that a cell holds from its conception to its end.
@@ -176,6 +190,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let (tissue, places) = (&self.tissue, &self.tissue.host.places);
         tissue.alive.remove(&self.vitals.birth.id.0);
+        tissue.has_left(self.vitals.birth.id.0);
         let heir = {
             let mut queue = tissue.lock();
             queue.skip(oneshot::Sender::is_closed);
@@ -210,7 +225,9 @@ impl Tissue {
             alive: DashMap::new(),
             latency: Latency::default(),
             offered_before: AtomicU64::new(0),
-            spent: AtomicU32::new(0),
+            leaving: DashSet::new(),
+            is_leaving: AtomicBool::new(false),
+            least: AtomicU32::new(gene.express.min),
             pre,
             host,
         });
@@ -330,11 +347,11 @@ impl Tissue {
         queue.wants_place()
     }
 
-    /// Cells that rest and that the DNA does not ask for.
+    /// Cells that rest and that nobody asks for.
     pub(crate) fn resting(&self) -> u32 {
         let queue = self.lock();
         let busy = queue.busy().div_ceil(self.pre.slots());
-        let asked = self.gene().express.min.saturating_sub(busy);
+        let asked = self.least.load(Relaxed).saturating_sub(busy);
         queue.alive().saturating_sub(busy).saturating_sub(asked)
     }
 
@@ -377,25 +394,70 @@ impl Tissue {
 
     /// A slot of a shared cell is free.
     pub(crate) fn lend_again(self: &Arc<Self>, slot: Slot) {
-        if !slot.is_closed() {
-            self.lend(Tenant::Slot(slot));
+        let cell = slot.cell();
+        if slot.is_closed() || self.takes_nothing(cell) {
+            return;
+        }
+        self.lend(Tenant::Slot(slot));
+        // It may have been dismissed in between.
+        if self.takes_nothing(cell) {
+            self.evict(cell);
         }
     }
 
-    /// A shared cell takes nothing new: its slots are not lent again. Says how many were ready.
-    pub(crate) fn evict(&self, vitals: &Arc<Vitals>) -> u32 {
-        let evicted = self.lock().evict(|tenant| matches!(tenant, Tenant::Slot(slot) if slot.is_of(vitals)));
-        u32::try_from(evicted.len()).unwrap_or(u32::MAX)
+    /// A shared cell takes nothing new: its slots are not lent again.
+    pub(crate) fn evict(&self, cell: u64) {
+        let evicted = self.lock().evict(|tenant| matches!(tenant, Tenant::Slot(slot) if slot.cell() == cell));
+        // Outside the lock: the last slot of a cell ends it.
+        drop(evicted);
     }
 
-    /// Slots of a living shared cell are used up.
-    pub(crate) fn spend(&self, slots: u32) {
-        self.spent.fetch_add(slots, Relaxed);
+    /// Whether a shared cell was dismissed.
+    fn takes_nothing(&self, cell: u64) -> bool {
+        self.is_leaving.load(SeqCst) && self.leaving.contains(&cell)
     }
 
-    /// The cell of these used-up slots is no more.
-    pub(crate) fn unspend(&self, slots: u32) {
-        self.spent.fetch_sub(slots, Relaxed);
+    /// Lets shared cells end: each takes nothing new and finishes what it holds.
+    fn dismiss(&self, cells: impl IntoIterator<Item = u64>) -> usize {
+        let mut count = 0;
+        for cell in cells {
+            self.leaving.insert(cell);
+            self.is_leaving.store(true, SeqCst);
+            {
+                // A cell leaves the map first and the queue's sum, under this lock, after that.
+                let mut queue = self.lock();
+                if !self.alive.contains_key(&cell) {
+                    drop(queue);
+                    self.has_left(cell);
+                    continue;
+                }
+                queue.dismiss();
+            }
+            self.evict(cell);
+            count += 1;
+        }
+        count
+    }
+
+    /// A cell is gone.
+    fn has_left(&self, cell: u64) {
+        if self.is_leaving.load(SeqCst) {
+            self.leaving.remove(&cell);
+            // Cleared before it is looked at again: who dismisses inserts before setting.
+            self.is_leaving.store(false, SeqCst);
+            if !self.leaving.is_empty() {
+                self.is_leaving.store(true, SeqCst);
+            }
+        }
+    }
+
+    /// Shared cells that were not dismissed: those that rest before those that work, the youngest
+    /// first. Says of each whether it works.
+    fn lasting(&self) -> Vec<(bool, u64)> {
+        let cells = self.alive.iter().map(|entry| (entry.value().is_busy(), *entry.key()));
+        let mut cells: Vec<_> = cells.filter(|(_, cell)| !self.leaving.contains(cell)).collect();
+        cells.sort_unstable_by_key(|(is_busy, cell)| (*is_busy, std::cmp::Reverse(*cell)));
+        cells
     }
 
     /// A cell finished its message, or was made ahead of need: next use, or the end of its life.
@@ -412,8 +474,10 @@ impl Tissue {
         let mut next = Some(tenant);
         while let Some(tenant) = next.take() {
             let given = self.lock().give_back(tenant, || self.host.clock.now());
-            let GivenBack::Passed(waiter, tenant) = given else {
-                return self.host.places.relieve(self);
+            let (waiter, tenant) = match given {
+                GivenBack::Passed(waiter, tenant) => (waiter, tenant),
+                GivenBack::Kept => return self.host.places.relieve(self),
+                GivenBack::Surplus(tenant) => return tenant.retire(),
             };
             let refused = waiter.send(Loan::new(tenant.into(), self)).err();
             next = match refused.and_then(Loan::take) {
@@ -458,38 +522,64 @@ impl Tissue {
         }
     }
 
-    /// Retires up to `count` of the coldest ready cells; says how many slots they had.
+    /// Retires up to `count` cells that rest, the coldest first; says how many.
     pub fn retire(&self, count: u32) -> usize {
+        if self.is_shared() {
+            let resting = self.lasting().into_iter().filter(|(is_busy, _)| !is_busy);
+            return self.dismiss(resting.take(count as usize).map(|(_, cell)| cell));
+        }
+        let surplus = self.lock().surplus(count as usize);
+        let cells = surplus.len();
+        surplus.into_iter().for_each(Tenant::retire);
+        cells
+    }
+
+    /// Changes how many cells there may be: at least `min` stay, and never more than `max` (`None` =
+    /// as many as the host has). Whoever waits gets a cell where there is room now. Surplus cells
+    /// that rest end at once, those that work when they have finished.
+    pub fn set_range(&self, min: u32, max: Option<u32>) {
+        let most = max.unwrap_or(u32::MAX).min(self.host.places.count().1);
+        self.least.store(min.min(most), Relaxed);
         let mut queue = self.lock();
-        if self.is_shared() && queue.busy() > self.spent.load(Relaxed) {
-            // A shared cell ends when all its slots are gone; half of them would only cripple it.
-            return 0;
-        }
-        let surplus = queue.surplus(if self.is_shared() { usize::MAX } else { count as usize });
+        let bounds = queue.bounds();
+        queue.set_bounds(Bounds { cells_max: most, ..bounds });
+        let (over, wants_place) = (queue.over(), queue.wants_place());
         drop(queue);
-        let slots = surplus.len();
-        for tenant in surplus {
-            if let Tenant::Cell(mut cell) = tenant {
-                cell.place.is_retired = true;
-            }
+        if over > 0 && self.is_shared() {
+            self.dismiss(self.lasting().into_iter().take(over as usize).map(|(_, cell)| cell));
+        } else if over > 0 {
+            self.retire(over);
         }
-        slots
+        if wants_place {
+            self.host.places.is_wanted();
+        }
+    }
+
+    /// Cells alive or being made, without those that are about to end.
+    pub fn staying(&self) -> u32 {
+        self.lock().staying()
+    }
+
+    /// Messages that one cell holds at once.
+    pub fn slots(&self) -> u32 {
+        self.pre.slots()
     }
 
     /// What the governor looks at, and starts a new window for the peak.
+    ///
+    /// Counted in messages that its cells can hold, which for most genes are cells.
     pub fn sample(&self) -> Sample {
-        let gene = self.gene();
         let mut queue = self.lock();
         let counts = queue.sample();
         let (ready, busy) = (queue.ready().len() as u32, queue.busy());
-        let max = queue.bounds().cells_max;
+        let bounds = queue.bounds();
         drop(queue);
         Sample {
             ready,
             busy,
             busy_peak: counts.busy_peak,
-            min: gene.express.min,
-            max,
+            min: self.least.load(Relaxed).saturating_mul(bounds.slots),
+            max: bounds.cells_max.saturating_mul(bounds.slots),
             one_use: self.is_one_use(),
             active: self.offered_before.swap(counts.offered, Relaxed) != counts.offered,
         }
@@ -561,7 +651,22 @@ impl Tissue {
                 CallError::Trapped(error.root_cause().to_string())
             }
         };
-        self.complain(vitals, Level::Error, last_words(breach, error));
+        let cause = match breach {
+            Some(_) => Cause::Breach,
+            None if vitals.uses() == 0 => Cause::StartFailed,
+            None => Cause::Trap,
+        };
+        let text = last_words(breach, error);
+        self.pre.context.hands.log.died(&Death {
+            gene: &self.gene().name,
+            cell: vitals.birth.id.0,
+            born: vitals.born,
+            // The message at which it died does not count.
+            served: vitals.uses().saturating_sub(1),
+            cause,
+            words: &text,
+        });
+        self.complain(vitals, Level::Error, text);
         failure
     }
 

@@ -65,6 +65,10 @@ pub enum Code {
     Interrupted,
     /// A secret cannot be used.
     Secret,
+    /// A wish is not well formed, or cannot be kept.
+    Wish,
+    /// A wish asks for more than the DNA allows.
+    Envelope,
     /// A measurement could not be made.
     Bench,
     /// A scenario has a fault.
@@ -273,8 +277,20 @@ static TABLE: &[Row] = &[
         "The measurement could not be made. The message says which reference is missing.",
     ),
     row(
-        Code::Scenario,
+        Code::Wish,
         "E406",
+        1,
+        "A wish is not well formed, or there is none to delete.\n\n`cyte apply` takes one table a gene, for example\n\n  [gene.front]\n  count = \"2..8\"\n\nEither all wishes of a file are taken or none.",
+    ),
+    row(
+        Code::Envelope,
+        "E407",
+        4,
+        "A wish asks for more than the DNA in force allows.\n\nThe DNA is the envelope: `express` in `dna.toml` bounds how many cells an operator may ask for.\n`cyte get GENE` shows what is allowed; to allow more, change the DNA and run it.",
+    ),
+    row(
+        Code::Scenario,
+        "E408",
         1,
         "A scenario of `cyte sim` has a fault: the message shows the line.\n\nKeys that nobody reads and values out of range are faults. examples/scenarios has one file for\neach kind of load; copy the nearest.",
     ),
@@ -336,7 +352,7 @@ mod tests {
     #[test]
     fn exit_statuses_are_those_of_the_conventions() {
         assert_eq!(Code::Usage.exit(), 2);
-        for code in [Code::Refused, Code::FirstTrust, Code::Rollback, Code::Expired] {
+        for code in [Code::Refused, Code::FirstTrust, Code::Rollback, Code::Expired, Code::Envelope] {
             assert_eq!(code.exit(), 4);
         }
         assert_eq!(Code::TimeLimit.exit(), 124);

@@ -104,6 +104,48 @@ pub enum Happening {
         /// What it was done to.
         subject: String,
     },
+    /// What an operator wished is no longer allowed by the DNA in force, and gone.
+    WishDropped {
+        /// The gene's name.
+        gene: String,
+        /// Which part of the wish.
+        field: String,
+        /// What was asked.
+        asked: String,
+        /// What the DNA allows.
+        allowed: String,
+    },
+    /// What is wanted of a gene changed.
+    Wished {
+        /// The gene's name.
+        gene: String,
+        /// How many cells are wanted now.
+        count: String,
+        /// Who wants it: `dna` or `operator`.
+        origin: String,
+        /// The gene store's revision.
+        revision: u64,
+    },
+    /// Cells that were wanted and missing were started.
+    Expressed {
+        /// The gene's name.
+        gene: String,
+        /// How many cells.
+        cells: u32,
+        /// The gene store's revision that wanted them.
+        revision: u64,
+    },
+    /// Cells that are wanted are missing, and are not started now.
+    NotExpressed {
+        /// The gene's name.
+        gene: String,
+        /// How many cells.
+        cells: u32,
+        /// Why.
+        reason: String,
+        /// When it is tried next, in milliseconds from now; none = when what stands against it changes.
+        again_ms: Option<u64>,
+    },
     /// The host finishes what runs and takes nothing new.
     Draining {
         /// Why, for example the signal's name.

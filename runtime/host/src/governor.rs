@@ -16,6 +16,7 @@ use std::time::Duration;
 use cyte_dna::GeneName;
 use cyte_engine::Alarm;
 use cyte_organism::homeostasis::Sample;
+use cyte_organism::phenotype::Cause;
 use cyte_organism::{Nanos, Organism, Response, Stimulus};
 use tokio::sync::mpsc;
 
@@ -40,9 +41,17 @@ pub enum Event {
         gene: GeneName,
         /// Its number.
         cell: u64,
-        /// Why.
+        /// When it was born.
+        born: Nanos,
+        /// Messages that it answered.
+        served: u64,
+        /// What kind of death.
+        cause: Cause,
+        /// Why, in words.
         reason: String,
     },
+    /// What is wanted changed.
+    Wished,
     /// An operator wrote something.
     Operator {
         /// Who, as a user id.
@@ -64,9 +73,15 @@ pub trait Population: Send + Sync {
     fn sample(&self) -> Sample;
     /// Cells born since the host started.
     fn born(&self) -> u64;
+    /// Cells alive or being made, without those that are about to end.
+    fn staying(&self) -> u32;
+    /// Messages that one cell holds at once; samples are counted in them.
+    fn slots(&self) -> u32;
+    /// Whether a living cell has answered a message or is at least this old.
+    fn has_settled(&self, age: Nanos) -> bool;
     /// Makes up to `count` cells ready, off the request path.
     fn prepare(&self, count: u32);
-    /// Retires up to `count` of the coldest ready cells.
+    /// Retires up to `count` of the coldest cells that rest.
     fn retire(&self, count: u32);
 }
 
@@ -176,7 +191,7 @@ impl Governor {
     fn handle(&mut self, now: Nanos, event: Event) -> Next {
         match event {
             Event::Tick => self.tick(now),
-            Event::CellDied { gene, cell, reason } => {
+            Event::CellDied { gene, cell, reason, .. } => {
                 if self.census.may_tell(now) {
                     self.events.record(Happening::CellDied { gene: gene.to_string(), cell, reason });
                 } else if let Some(at) = self.place_of(&gene) {
@@ -185,6 +200,7 @@ impl Governor {
                 // Its tissue may want a successor.
                 self.look_by(now + AFTER_A_DEATH);
             }
+            Event::Wished => self.look_by(now),
             Event::Operator { uid, verb, subject } => {
                 self.events.record(Happening::Operator { uid, verb, subject });
                 self.look_by(now);
@@ -260,11 +276,12 @@ impl Governor {
         };
         let found = self.populations.iter().zip(samples).find(|(tissue, _)| *tissue.gene() == gene);
         let Some((population, sample)) = found else { return };
+        let slots = population.slots().max(1);
         if prepare > 0 {
-            population.prepare(prepare);
+            population.prepare(prepare.div_ceil(slots));
         }
-        if retire > 0 {
-            population.retire(retire);
+        if retire >= slots {
+            population.retire(retire / slots);
         }
         // One-use cells are renewed with every request; a record of each would be noise.
         if !sample.one_use {
@@ -304,6 +321,16 @@ mod tests {
         fn born(&self) -> u64 {
             self.born.load(std::sync::atomic::Ordering::Relaxed)
         }
+        fn staying(&self) -> u32 {
+            let sample = self.sample.lock().unwrap();
+            sample.ready + sample.busy
+        }
+        fn slots(&self) -> u32 {
+            1
+        }
+        fn has_settled(&self, _age: Nanos) -> bool {
+            false
+        }
         fn prepare(&self, count: u32) {
             self.asked.lock().unwrap().push((count, 0));
         }
@@ -327,6 +354,17 @@ mod tests {
         let (ear, inbox) = inbox();
         let populations: Vec<Arc<dyn Population>> = vec![tissue.clone()];
         (Governor::new(populations, events.clone(), ear.alarm(), inbox), ear, events)
+    }
+
+    fn died(tissue: &Fake, cell: u64) -> Event {
+        Event::CellDied {
+            gene: tissue.gene.clone(),
+            cell,
+            born: Nanos(0),
+            served: 0,
+            cause: Cause::Trap,
+            reason: "trap".into(),
+        }
     }
 
     #[test]
@@ -378,7 +416,7 @@ mod tests {
         assert_eq!(told(&events), [born(3)], "the first at once");
         for ms in 2..900 {
             tissue.born.store(3 + ms, std::sync::atomic::Ordering::Relaxed);
-            let died = Event::CellDied { gene: tissue.gene.clone(), cell: ms, reason: "trap".into() };
+            let died = died(&tissue, ms);
             governor.handle(Nanos::from_millis(ms), died);
             governor.handle(Nanos::from_millis(ms), Event::Tick);
         }
@@ -395,8 +433,7 @@ mod tests {
     fn what_is_told_is_recorded_and_shutdown_stops() {
         let tissue = fake(0, false);
         let (mut governor, _ear, events) = governor(&tissue);
-        let died = Event::CellDied { gene: tissue.gene.clone(), cell: 3, reason: "trap".into() };
-        governor.handle(Nanos(0), died);
+        governor.handle(Nanos(0), died(&tissue, 3));
         governor.handle(Nanos(0), Event::Operator { uid: 1, verb: "secret.set".into(), subject: "x".into() });
         assert_eq!(events.after(0, 10).entries.len(), 2);
         assert_eq!(governor.handle(Nanos(0), Event::Shutdown), Next::Stop);

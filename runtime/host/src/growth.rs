@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 
 use cyte_dna::{Blob, Digest, FileGrant, FileSource, Folder as Packed, Gene, Role};
 use cyte_engine::capability::http::Outbound;
-use cyte_engine::capability::log::{Level, LogLine, LogSink, Source};
+use cyte_engine::capability::log::{Death, Level, LogLine, LogSink, Source};
 use cyte_engine::capability::{Folder, Hands};
 use cyte_engine::{CellPre, Genome, Inspection, PrepareError, Tissue};
+use cyte_organism::Nanos;
 use cyte_organism::homeostasis::Sample;
 
 use crate::codes::Code;
@@ -23,6 +24,7 @@ use crate::governor::{Ear, Event, Population};
 use crate::log::{GuestLog, Said, Stream};
 use crate::state::StateFolder;
 use crate::state::trust::Admitted;
+use crate::wishes::Wishes;
 
 /// Where the packed folders of the DNA in force are unpacked, inside the state folder.
 const FOLDERS: &str = "folders";
@@ -47,6 +49,14 @@ impl std::fmt::Debug for Grown {
 }
 
 impl Grown {
+    /// Makes the wish in force the bounds of its tissue.
+    pub fn follow(&self, wishes: &Wishes) {
+        if let Some(tissue) = &self.tissue {
+            let (min, max) = wishes.range(&self.gene.name);
+            tissue.set_range(min, max);
+        }
+    }
+
     /// This growth as an event.
     pub fn happening(&self) -> Happening {
         Happening::GeneReady {
@@ -277,10 +287,17 @@ impl LogSink for Sink {
             level: Some(level(line.level)),
             text: &line.text,
         });
-        if line.source == Source::Host && line.level >= Level::Error && line.cell != 0 {
-            let reason = line.text.lines().next().unwrap_or_default().to_owned();
-            self.ear.tell(Event::CellDied { gene: line.gene, cell: line.cell, reason });
-        }
+    }
+
+    fn died(&self, death: &Death<'_>) {
+        self.ear.tell(Event::CellDied {
+            gene: death.gene.clone(),
+            cell: death.cell,
+            born: death.born,
+            served: death.served,
+            cause: death.cause,
+            reason: death.words.lines().next().unwrap_or_default().to_owned(),
+        });
     }
 }
 
@@ -309,6 +326,21 @@ impl Population for Governed {
 
     fn born(&self) -> u64 {
         self.0.born()
+    }
+
+    fn staying(&self) -> u32 {
+        self.0.staying()
+    }
+
+    fn slots(&self) -> u32 {
+        self.0.slots()
+    }
+
+    fn has_settled(&self, age: Nanos) -> bool {
+        let cells = self.0.snapshot().cells;
+        cells
+            .iter()
+            .any(|cell| cell.age_ms >= age.as_millis() || cell.uses > u64::from(cell.state == "serving"))
     }
 
     fn prepare(&self, count: u32) {

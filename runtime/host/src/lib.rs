@@ -24,6 +24,7 @@ pub mod state;
 pub mod supervise;
 pub mod view;
 pub mod voice;
+pub mod wishes;
 pub mod workshop;
 
 use std::process::ExitCode;

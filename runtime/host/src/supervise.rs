@@ -18,6 +18,7 @@ use cyte_engine::{
     Alarm, Clock, Genome, GenomeConfig, Geometry, Incubator, Lanes, TaskArguments, TaskEnd, Tissue,
 };
 use cyte_gateway::{AccessLog, Claim, FrontLimits, Gateway, Listener, Mount, RouteConflict, Routes};
+use cyte_organism::wish::Dropped;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{mpsc, watch};
 
@@ -33,11 +34,13 @@ use crate::log::{GuestLog, Show};
 use crate::machine::{Machine, Plan};
 use crate::outbound::{self, OutboundConfig};
 use crate::state::StateFolder;
+use crate::state::clock::wall_ms;
 use crate::state::rotate::RotatedFile;
 use crate::state::secrets::Secrets;
 use crate::state::trust::Admitted;
 use crate::view::View;
 use crate::voice;
+use crate::wishes::Wishes;
 
 /// How long threads get to end after everything was drained.
 const LAST_MOMENTS: Duration = Duration::from_millis(200);
@@ -108,6 +111,10 @@ pub struct Body {
     pub secrets: Arc<Secrets>,
     /// What sends their outbound requests.
     pub client: Arc<outbound::Client>,
+    /// What is wanted of the genes.
+    pub wishes: Arc<Wishes>,
+    /// What operators wished and the DNA no longer allows.
+    pub dropped: Vec<Dropped>,
     clock: Clock,
     alarm: Arc<Alarm>,
     ear: Ear,
@@ -141,6 +148,8 @@ impl Body {
         let events = EventLog::new(Some(open_log(&state, "events.jsonl")?));
         voice::record_in(&events);
         record_start(&events, &admitted);
+        let (wishes, dropped) = Wishes::load(state.head(), &manifest.genes, wall_ms())?;
+        record_dropped(&events, &dropped);
         let logs = GuestLog::new(Some(open_log(&state, "guests.jsonl")?), config.show);
         let secrets = Arc::new(Secrets::load(state.head(), state.host_key())?);
         let (ear, inbox) = governor::inbox();
@@ -154,6 +163,7 @@ impl Body {
         let grown = growth::grow(&genome, &state, &admitted, inspections, &hands, machine.cores, tell)?;
         for gene in &grown {
             events.record(gene.happening());
+            gene.follow(&wishes);
         }
         let digest = admitted.dna.digest();
         Ok(Self {
@@ -168,6 +178,8 @@ impl Body {
             logs,
             secrets,
             client,
+            wishes: Arc::new(wishes),
+            dropped,
             clock,
             alarm,
             ear,
@@ -251,6 +263,7 @@ impl Host {
             logs: body.logs,
             secrets: body.secrets,
             client: body.client,
+            wishes: body.wishes,
             ear: ear.clone(),
             clock,
             address,
@@ -464,6 +477,17 @@ fn record_start(events: &EventLog, admitted: &Admitted) {
         digest: admitted.dna.digest().to_string(),
         standing: admitted.dna.standing(),
     });
+}
+
+fn record_dropped(events: &EventLog, dropped: &[Dropped]) {
+    for Dropped { why, .. } in dropped {
+        events.record(Happening::WishDropped {
+            gene: why.gene.to_string(),
+            field: why.field.to_owned(),
+            asked: why.asked.clone(),
+            allowed: why.allowed.clone(),
+        });
+    }
 }
 
 fn machine_error(what: &str, error: &io::Error) -> CliError {

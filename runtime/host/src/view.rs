@@ -7,14 +7,14 @@ use std::sync::Arc;
 use cyte_dna::{Digest, Gene, Manifest, limits};
 use cyte_engine::{CellSnapshot, Clock, Genome};
 use cyte_gateway::Gateway;
-use cyte_store::AuditEntry;
+use cyte_store::{AuditEntry, Change};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::control::HostView;
+use crate::control::{HostView, WishView};
 use crate::counts::{self, Counts};
 use crate::error::CliError;
-use crate::event::EventLog;
+use crate::event::{EventLog, Happening};
 use crate::governor::{Ear, Event};
 use crate::growth::Grown;
 use crate::log::GuestLog;
@@ -23,6 +23,7 @@ use crate::outbound::Client;
 use crate::state::secrets::Secrets;
 use crate::state::{StateFolder, clock};
 use crate::voice;
+use crate::wishes::{self, WishFile, Wishes};
 
 /// Everything that can be seen of a host.
 pub struct View {
@@ -38,6 +39,7 @@ pub struct View {
     pub(crate) logs: Arc<GuestLog>,
     pub(crate) secrets: Arc<Secrets>,
     pub(crate) client: Arc<Client>,
+    pub(crate) wishes: Arc<Wishes>,
     pub(crate) ear: Ear,
     pub(crate) clock: Clock,
     pub(crate) address: SocketAddr,
@@ -102,6 +104,26 @@ impl View {
             object.insert("digest".into(), self.digest.to_string().into());
         }
         value
+    }
+
+    /// What is wanted changed: tissues follow, the governor looks, and it is told.
+    fn wished(&self, changes: Vec<Change>) -> Value {
+        for change in &changes {
+            let in_force = self.wishes.in_force();
+            let Some(wish) = in_force.get(&change.gene) else { continue };
+            self.events.record(Happening::Wished {
+                gene: change.gene.to_string(),
+                count: wish.count.to_string(),
+                origin: in_force.origin(&change.gene).to_string(),
+                revision: change.revision,
+            });
+            let grown = self.grown.iter().find(|grown| grown.gene.name == change.gene);
+            grown.into_iter().for_each(|grown| grown.follow(&self.wishes));
+        }
+        if !changes.is_empty() {
+            self.ear.tell(Event::Wished);
+        }
+        json!({"v": 1, "revision": self.wishes.in_force().revision, "changes": changes})
     }
 
     fn audit(&self, uid: u32, verb: &str, subject: &str) -> AuditEntry {
@@ -197,6 +219,24 @@ impl HostView for View {
     fn remove_secret(&self, uid: u32, name: &str) -> Result<bool, CliError> {
         let audit = self.audit(uid, "secret.rm", name);
         self.secrets.remove(self.state.head(), name, &audit)
+    }
+}
+
+impl WishView for View {
+    fn wishes(&self) -> &Wishes {
+        &self.wishes
+    }
+
+    fn apply(&self, uid: u32, name: &str, text: &str) -> Result<Value, CliError> {
+        let file = WishFile::parse(name, text)?;
+        let audit = self.audit(uid, "wish.apply", &wishes::subject(file.wishes()));
+        Ok(self.wished(self.wishes.apply(&file, clock::wall_ms(), &audit)?))
+    }
+
+    fn delete_wish(&self, uid: u32, gene: &str) -> Result<Value, CliError> {
+        let audit =
+            self.audit(uid, "wish.delete", &gene.chars().take(limits::NAME_MAX_BYTES).collect::<String>());
+        Ok(self.wished(self.wishes.delete(gene, clock::wall_ms(), &audit)?))
     }
 }
 

@@ -81,6 +81,8 @@ pub enum GivenBack<C, W> {
     Passed(W, C),
     /// It is ready again.
     Kept,
+    /// There are more cells than the bounds allow: this one is to end.
+    Surplus(C),
 }
 
 #[derive(Debug)]
@@ -96,6 +98,8 @@ pub struct Tissue<C, W> {
     ready: Vec<C>,
     waiting: VecDeque<Waiting<W>>,
     cells: u32,
+    /// Cells of these that are about to end.
+    leaving: u32,
     lineage: Lineage,
     youngest: Option<CellId>,
     bounds: Bounds,
@@ -112,6 +116,7 @@ impl<C, W> Tissue<C, W> {
             ready: Vec::new(),
             waiting: VecDeque::new(),
             cells: 0,
+            leaving: 0,
             lineage: Lineage::default(),
             youngest: None,
             bounds,
@@ -197,7 +202,13 @@ impl<C, W> Tissue<C, W> {
     /// A cell finished its message, or was made ahead of need.
     ///
     /// `now` is asked only when somebody waits: looking at a clock costs more than all the rest.
+    ///
+    /// Of a tissue with several slots a cell only a slot comes back here, and never as surplus.
     pub fn give_back(&mut self, cell: C, now: impl FnOnce() -> Nanos) -> GivenBack<C, W> {
+        if self.bounds.slots == 1 && self.over() > 0 {
+            self.leaving += 1;
+            return GivenBack::Surplus(cell);
+        }
         match self.waiting.pop_front() {
             Some(next) => {
                 self.note_served(next.since, now());
@@ -226,6 +237,7 @@ impl<C, W> Tissue<C, W> {
             self.counts.died += 1;
         }
         self.cells = self.cells.saturating_sub(1);
+        self.leaving = self.leaving.saturating_sub(1);
         if self.youngest == Some(birth.id) {
             self.youngest = None;
         }
@@ -284,10 +296,27 @@ impl<C, W> Tissue<C, W> {
         self.ready.extract_if(.., |cell| is_its(cell)).collect()
     }
 
-    /// Takes up to `count` of the coldest ready cells out, for retirement.
+    /// Takes up to `count` of the coldest ready cells out, for retirement. Only for tissues with one
+    /// slot a cell.
     pub fn surplus(&mut self, count: usize) -> Vec<C> {
         let count = count.min(self.ready.len());
+        self.leaving = self.leaving.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
         self.ready.drain(..count).collect()
+    }
+
+    /// A cell takes nothing new from now on and ends with what it holds.
+    pub fn dismiss(&mut self) {
+        self.leaving = self.leaving.saturating_add(1);
+    }
+
+    /// Cells that stay: alive, and not about to end.
+    pub fn staying(&self) -> u32 {
+        self.cells.saturating_sub(self.leaving)
+    }
+
+    /// Cells above the bound that do not end yet.
+    pub fn over(&self) -> u32 {
+        self.staying().saturating_sub(self.bounds.cells_max)
     }
 
     /// All ready cells, hottest last.

@@ -13,6 +13,9 @@
 //!   [`constants`] of its DNA.
 //! - [`quota`], [`claim`]: growth and expression between hosts. [`ballot`]: votes on a cell.
 //! - [`dice`]: seeded draws and keyed hashes. [`sim`]: a host on virtual time to try a law on.
+//! - [`wish`]: what is wanted, and what the DNA allows to be wanted.
+//! - [`phenotype`]: what is, as a fold over events.
+//! - [`expressor`]: what is wanted minus what is.
 //! - [`Organism`]: the state machine that the governor drives with [`Stimulus`] and whose
 //!   [`Response`]s it performs.
 
@@ -21,19 +24,21 @@ pub mod claim;
 pub mod constants;
 pub mod dice;
 mod endocrine;
+pub mod expressor;
 mod family;
 pub mod fast;
 pub mod homeostasis;
 pub mod law;
 pub mod lineage;
 mod organism;
+pub mod phenotype;
 pub mod quota;
 mod share;
 pub mod sim;
 mod time;
+pub mod wish;
 
 pub use endocrine::{Felt, ReleaseError};
 pub use family::{Census, Phase, Reading};
-
 pub use organism::{Organism, Response, Stimulus};
 pub use time::Nanos;

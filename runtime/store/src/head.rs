@@ -1,14 +1,13 @@
 //! The durable head: one small `redb` file.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::path::Path;
 
 use cyte_dna::Known;
-use redb::backends::FileBackend;
-use redb::{Database, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, ReadTransaction, ReadableTable, TableDefinition};
 use serde::{Deserialize, Serialize};
 
 use crate::StoreError;
+use crate::disk::{Disk, cap, decode, encode};
 
 /// How many audit entries are remembered; the oldest are forgotten first.
 pub const AUDIT_KEPT: u64 = cyte_dna::limits::AUDIT_KEPT;
@@ -52,17 +51,7 @@ impl std::fmt::Debug for Sealed {
 
 /// The durable head of one state folder. Only one process may write it.
 pub struct Head {
-    path: PathBuf,
-    file: Mutex<File>,
-}
-
-/// How the file is open. Opening for writing syncs the disk, which would be most of the time that a
-/// host takes to start, so the file is opened so only when something is to be written.
-enum File {
-    Reading(ReadOnlyDatabase),
-    Writing(Database),
-    /// Between the two, or after opening for writing failed.
-    Closed,
+    pub(crate) disk: Disk,
 }
 
 impl std::fmt::Debug for Head {
@@ -79,7 +68,7 @@ impl Head {
     /// database says.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let fresh = !path.exists();
-        let head = Self { path: path.to_owned(), file: Mutex::new(File::Closed) };
+        let head = Self { disk: Disk::new(path, CACHE_BYTES) };
         if fresh {
             head.writing(Self::make_tables)?;
         } else {
@@ -89,37 +78,19 @@ impl Head {
     }
 
     /// Runs `work` on one state of the file.
-    fn reading<R>(
+    pub(crate) fn reading<R>(
         &self,
         work: impl FnOnce(ReadTransaction) -> Result<R, StoreError>,
     ) -> Result<R, StoreError> {
-        let mut file = self.lock();
-        if let File::Closed = *file {
-            *file = open_to_read(&self.path)?;
-        }
-        match &*file {
-            File::Reading(db) => work(db.begin_read()?),
-            File::Writing(db) => work(db.begin_read()?),
-            File::Closed => Err(StoreError::Io("the head is closed".into())),
-        }
+        self.disk.reading(work)
     }
 
     /// Runs `work` with the file open for writing.
-    fn writing<R>(&self, work: impl FnOnce(&Database) -> Result<R, StoreError>) -> Result<R, StoreError> {
-        let mut file = self.lock();
-        if !matches!(*file, File::Writing(_)) {
-            // The reader's lock must be gone before the writer's is asked for.
-            *file = File::Closed;
-            *file = File::Writing(open_to_write(&self.path)?);
-        }
-        match &*file {
-            File::Writing(db) => work(db),
-            File::Reading(_) | File::Closed => Err(StoreError::Io("the head is closed".into())),
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, File> {
-        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn writing<R>(
+        &self,
+        work: impl FnOnce(&Database) -> Result<R, StoreError>,
+    ) -> Result<R, StoreError> {
+        self.disk.writing(work)
     }
 
     /// Makes every table once, so that readers never meet a missing one.
@@ -243,32 +214,8 @@ impl Head {
     }
 }
 
-/// A file that was not closed (a host that was killed) is repaired, which takes writing.
-fn open_to_read(path: &Path) -> Result<File, StoreError> {
-    let read_only = Database::builder().set_cache_size(CACHE_BYTES).open_read_only(path);
-    match read_only {
-        Ok(db) => Ok(File::Reading(db)),
-        Err(redb::DatabaseError::RepairAborted) => open_to_write(path).map(File::Writing),
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn open_to_write(path: &Path) -> Result<Database, StoreError> {
-    let file = options().open(path).map_err(|error| StoreError::Io(error.to_string()))?;
-    let backend = FileBackend::new(file)?;
-    Ok(Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backend)?)
-}
-
-/// The user's alone, whatever the umask says.
-fn options() -> std::fs::OpenOptions {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let mut options = std::fs::OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(0o600);
-    options
-}
-
 /// Appends to the audit trail inside `write` and forgets what is beyond [`AUDIT_KEPT`].
-fn append_audit(write: &redb::WriteTransaction, entry: &AuditEntry) -> Result<(), StoreError> {
+pub(crate) fn append_audit(write: &redb::WriteTransaction, entry: &AuditEntry) -> Result<(), StoreError> {
     let row = encode("audit", entry)?;
     let mut meta = write.open_table(META)?;
     let number = meta.get(AUDIT_NEXT)?.map_or(0, |v| v.value());
@@ -277,21 +224,6 @@ fn append_audit(write: &redb::WriteTransaction, entry: &AuditEntry) -> Result<()
     table.insert(number, row.as_slice())?;
     if let Some(gone) = number.checked_sub(AUDIT_KEPT) {
         table.remove(gone)?;
-    }
-    Ok(())
-}
-
-fn encode<T: Serialize>(table: &'static str, value: &T) -> Result<Vec<u8>, StoreError> {
-    postcard::to_stdvec(value).map_err(|_| StoreError::Row { table })
-}
-
-fn decode<T: for<'a> Deserialize<'a>>(table: &'static str, row: &[u8]) -> Result<T, StoreError> {
-    postcard::from_bytes(row).map_err(|_| StoreError::Row { table })
-}
-
-fn cap(what: &'static str, actual: usize, cap: usize) -> Result<(), StoreError> {
-    if actual > cap {
-        return Err(StoreError::TooLarge { what, actual, cap });
     }
     Ok(())
 }

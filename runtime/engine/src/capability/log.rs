@@ -11,6 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use cyte_dna::{GeneName, limits::LOG_LINE_BYTES};
+use cyte_organism::{Nanos, phenotype::Cause};
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::{
     cli::{IsTerminal, StdoutStream},
@@ -75,10 +76,32 @@ impl LogLine {
     }
 }
 
+/// How a cell died before its uses were spent.
+#[derive(Clone, Copy, Debug)]
+pub struct Death<'d> {
+    /// Its gene.
+    pub gene: &'d GeneName,
+    /// Its number.
+    pub cell: u64,
+    /// When it was born, by the host's clock.
+    pub born: Nanos,
+    /// Messages that it answered.
+    pub served: u64,
+    /// What kind of death.
+    pub cause: Cause,
+    /// What is said of it, the reason on the first line.
+    pub words: &'d str,
+}
+
 /// Takes lines. Must not block: guests write while others wait for the same thread.
 pub trait LogSink: Send + Sync {
     /// Takes one line, or drops and counts it.
     fn line(&self, line: LogLine);
+
+    /// A cell died; a line says so as well. Must not block either.
+    fn died(&self, death: &Death<'_>) {
+        let _ = death;
+    }
 }
 
 /// One of a cell's two standard streams.

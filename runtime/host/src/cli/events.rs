@@ -47,7 +47,7 @@ fn line(event: &Value) -> String {
 }
 
 /// The time of day in UTC.
-fn clock(at_ms: u64) -> String {
+pub(super) fn clock(at_ms: u64) -> String {
     let (s, ms) = (at_ms / 1_000 % 86_400, at_ms % 1_000);
     format!("{:02}:{:02}:{:02}.{ms:03}", s / 3_600, s / 60 % 60, s % 60)
 }

@@ -27,6 +27,7 @@ mod sim;
 mod span;
 mod table;
 mod tree;
+mod wish;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -120,6 +121,10 @@ enum Verb {
     Inspect(inspect::Inspect),
     Logs(logs::Logs),
     Events(events::Events),
+    Apply(wish::Apply),
+    Get(wish::Get),
+    Delete(wish::Delete),
+    Search(wish::Search),
     Limits(limits::Limits),
     Secret(secret::Secret),
     Bench(bench::Bench),
@@ -181,6 +186,10 @@ fn dispatch(verb: Verb, context: &Context) -> Done {
         Verb::Inspect(verb) => inspect::run(&verb, context),
         Verb::Logs(verb) => logs::run(&verb, context),
         Verb::Events(verb) => events::run(&verb, context),
+        Verb::Apply(verb) => wish::apply(&verb, context),
+        Verb::Get(verb) => wish::get(&verb, context),
+        Verb::Delete(verb) => wish::delete(&verb, context),
+        Verb::Search(verb) => wish::search(&verb, context),
         Verb::Limits(verb) => limits::run(&verb, context),
         Verb::Secret(verb) => secret::run(verb, context),
         Verb::Bench(verb) => bench::run(verb, context),

@@ -24,6 +24,7 @@ use crate::log::Show;
 use crate::state::trust::{self, Admitted, FirstTrust};
 use crate::state::{IN_PROJECT, StateFolder, clock, head_error};
 use crate::supervise::{Body, Front, GrowConfig, HeadStart, Host};
+use crate::wishes::drop_text;
 use crate::workshop::{Mode, Project};
 
 /// How long genes may take before a person is told what is going on.
@@ -82,6 +83,9 @@ pub(super) fn run(verb: Run, context: &Context) -> Done {
     let admitted = admit(&verb, source, &state, context)?;
     let show = if context.quiet { Show::Nowhere } else { Show::Stderr };
     let body = grow(state, admitted, begun, &verb, show, context)?;
+    for dropped in &body.dropped {
+        context.note(&format!("dropped    {}", drop_text(dropped)));
+    }
     match &verb.task {
         Some(name) => task(&body, name, &verb),
         None => serve(body, &verb, context),

@@ -160,7 +160,7 @@ pub fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::{HostView, server};
+    use crate::control::{HostView, WishView, server};
     use crate::event::{EventLog, Happening};
     use crate::log::{GuestLog, Said, Show, Stream};
     use crate::state::tests::{Scratch, scratch};
@@ -172,6 +172,7 @@ mod tests {
         events: Arc<EventLog>,
         logs: Arc<GuestLog>,
         secrets: Mutex<Vec<(u32, String, Vec<u8>)>>,
+        wishes: crate::wishes::Wishes,
     }
 
     impl HostView for Fake {
@@ -211,6 +212,18 @@ mod tests {
         }
     }
 
+    impl WishView for Fake {
+        fn wishes(&self) -> &crate::wishes::Wishes {
+            &self.wishes
+        }
+        fn apply(&self, _: u32, name: &str, text: &str) -> Result<Value, CliError> {
+            Ok(json!({"v": 1, "name": name, "text": text}))
+        }
+        fn delete_wish(&self, uid: u32, gene: &str) -> Result<Value, CliError> {
+            Ok(json!({"v": 1, "uid": uid, "gene": gene}))
+        }
+    }
+
     struct Running {
         view: Arc<Fake>,
         client: Client,
@@ -222,10 +235,12 @@ mod tests {
     fn running(name: &str) -> Running {
         let (path, _) = scratch(name);
         let socket = path.join("s");
+        let state = crate::state::StateFolder::open(&path.join("state")).unwrap();
         let view = Arc::new(Fake {
             events: EventLog::new(None),
             logs: GuestLog::new(None, Show::Nowhere),
             secrets: Mutex::default(),
+            wishes: crate::wishes::Wishes::open(state.head(), &[]).unwrap(),
         });
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -255,6 +270,25 @@ mod tests {
         assert_eq!((error.code, error.help.as_deref()), (Code::Secret, Some("cyte x")));
         let big = Bytes::from(vec![0; 70_000]);
         assert!(host.client.call(Method::POST, "/v1/secrets/token", big).is_err());
+    }
+
+    #[test]
+    fn wishes_go_over_the_socket_whole() {
+        let host = running("wishes");
+        let me = rustix::process::geteuid().as_raw();
+        let text = Bytes::from_static(b"[gene.front]");
+        let answer = host.client.call(Method::POST, "/v1/wishes?file=a%20b.toml", text).unwrap();
+        assert_eq!((&answer["name"], &answer["text"]), (&json!("a b.toml"), &json!("[gene.front]")));
+        let gone = host.client.call(Method::DELETE, "/v1/wishes/front", Bytes::new()).unwrap();
+        assert_eq!((&gone["uid"], &gone["gene"]), (&json!(me), &json!("front")));
+        assert_eq!(host.client.get("/v1/wishes").unwrap()["wishes"], json!([]));
+        assert_eq!(host.client.get("/v1/wishes/front").unwrap_err().code, Code::Unknown);
+        assert_eq!(host.client.get("/v1/wishes?word=nonsense%3d1").unwrap_err().code, Code::Usage);
+        assert_eq!(host.client.get("/v1/wishes?history=1").unwrap()["changes"], json!([]));
+        let odd = host.client.call(Method::PUT, "/v1/wishes", Bytes::new()).unwrap_err();
+        assert_eq!(odd.code, Code::Control);
+        let big = Bytes::from(vec![b'#'; cyte_dna::limits::WISH_FILE_BYTES + 2]);
+        assert!(host.client.call(Method::POST, "/v1/wishes", big).is_err());
     }
 
     #[test]

@@ -7,6 +7,7 @@
 pub mod client;
 pub mod find;
 pub mod server;
+mod wishes;
 
 use std::sync::Arc;
 
@@ -16,10 +17,12 @@ use crate::error::CliError;
 use crate::event::EventLog;
 use crate::log::GuestLog;
 
+pub use wishes::WishView;
+
 /// What the control API shows of a host, and the few things that it may write.
 ///
 /// Every answer is one JSON object with `"v": 1`, the same that `--output json` prints.
-pub trait HostView: Send + Sync + 'static {
+pub trait HostView: WishView {
     /// The host itself: pid, version, state folder, organism, addresses, counters.
     fn status(&self) -> Value;
     /// Genes and cells.

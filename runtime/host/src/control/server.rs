@@ -1,6 +1,6 @@
 //! The answering side of the control socket.
 //!
-//! It reads from [`HostView`] and writes nothing but secrets. A peer that is not this user or
+//! It reads from [`HostView`] and writes nothing but secrets and wishes. A peer that is not this user or
 //! root gets no answer at all. Followers get one JSON object a line until they go away.
 
 use std::convert::Infallible;
@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 
-use super::HostView;
+use super::{HostView, wishes};
 use crate::codes::Code;
 use crate::error::CliError;
 use crate::ring::Ring;
@@ -36,8 +36,10 @@ const CONNECTIONS: usize = limits::CONTROL_CONNECTIONS;
 const HEAD: Duration = Duration::from_secs(10);
 /// How many entries one answer holds.
 const PAGE: usize = limits::CONTROL_PAGE;
+/// How many words one search has.
+const WORDS: usize = 64;
 
-type Body = BoxBody<Bytes, Infallible>;
+pub(super) type Body = BoxBody<Bytes, Infallible>;
 
 /// Binds the socket at `path` with mode 0600. The folder must be private already.
 ///
@@ -85,7 +87,7 @@ async fn connection(stream: UnixStream, view: Arc<dyn HostView>) {
     let uid = stream.peer_cred().map_or(u32::MAX, |peer| peer.uid());
     let service = hyper::service::service_fn(move |request| {
         let view = Arc::clone(&view);
-        async move { Ok::<_, Infallible>(answer(request, view.as_ref(), uid).await) }
+        async move { Ok::<_, Infallible>(answer(request, &view, uid).await) }
     });
     // A peer that breaks the protocol or goes away ends its own connection, nothing else.
     let _ = hyper::server::conn::http1::Builder::new()
@@ -96,14 +98,18 @@ async fn connection(stream: UnixStream, view: Arc<dyn HostView>) {
         .await;
 }
 
-async fn answer(request: Request<Incoming>, view: &dyn HostView, uid: u32) -> Response<Body> {
+async fn answer(request: Request<Incoming>, view: &Arc<dyn HostView>, uid: u32) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path().to_owned();
     let query = Query::parse(parts.uri.query().unwrap_or_default());
     let steps: Vec<&str> = path.split('/').skip(1).collect();
     match (&parts.method, steps.as_slice()) {
-        (&Method::GET, ["v1", rest @ ..]) => read(rest, &query, view),
-        (&Method::POST, ["v1", "secrets", name]) => set_secret(name, body, view, uid).await,
+        (&Method::GET, ["v1", "wishes", rest @ ..]) => wishes::read(rest, &query, view.as_ref()),
+        (method, ["v1", "wishes", rest @ ..]) => {
+            wishes::write(method, rest, query, body, Arc::clone(view), uid).await
+        }
+        (&Method::GET, ["v1", rest @ ..]) => read(rest, &query, view.as_ref()),
+        (&Method::POST, ["v1", "secrets", name]) => set_secret(name, body, view.as_ref(), uid).await,
         (&Method::DELETE, ["v1", "secrets", name]) => {
             let name = unescape(name);
             match view.remove_secret(uid, &name) {
@@ -153,11 +159,17 @@ async fn set_secret(name: &str, body: Incoming, view: &dyn HostView, uid: u32) -
 
 /// What a reader asks of a list.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-struct Query {
+pub(super) struct Query {
     follow: bool,
     after: Option<u64>,
     tail: Option<usize>,
-    gene: Option<String>,
+    pub(super) gene: Option<String>,
+    /// Of wishes: how they came to be.
+    pub(super) history: bool,
+    /// Of wishes: what is searched for.
+    pub(super) words: Vec<String>,
+    /// Of wishes: the name of the file that they come from.
+    pub(super) file: Option<String>,
 }
 
 impl Query {
@@ -170,6 +182,9 @@ impl Query {
                 "after" => query.after = value.parse().ok(),
                 "tail" => query.tail = value.parse().ok(),
                 "gene" => query.gene = Some(unescape(value)),
+                "history" => query.history = value != "0" && value != "false",
+                "word" if query.words.len() < WORDS => query.words.push(unescape(value)),
+                "file" => query.file = Some(unescape(value)),
                 _ => {}
             }
         }
@@ -271,13 +286,13 @@ fn unknown(path: &str) -> Response<Body> {
     failed(StatusCode::NOT_FOUND, &error)
 }
 
-fn object(value: &Value) -> Response<Body> {
+pub(super) fn object(value: &Value) -> Response<Body> {
     let mut response = Response::new(full(value.to_string().into_bytes()));
     content_type(&mut response, "application/json");
     response
 }
 
-fn failed(status: StatusCode, error: &CliError) -> Response<Body> {
+pub(super) fn failed(status: StatusCode, error: &CliError) -> Response<Body> {
     let mut response = object(&error.json());
     *response.status_mut() = status;
     response
@@ -292,7 +307,7 @@ fn full(bytes: Vec<u8>) -> Body {
 }
 
 /// `%23` and its like back into text; what is no escape stays as it is.
-fn unescape(text: &str) -> String {
+pub(super) fn unescape(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, tail)) = rest.split_first() {
@@ -322,7 +337,8 @@ mod tests {
     #[test]
     fn queries_are_read_and_strange_ones_ignored() {
         let query = Query::parse("follow&after=7&gene=a%2db&tail=x&what=ever");
-        let expected = Query { follow: true, after: Some(7), tail: None, gene: Some("a-b".into()) };
+        let gene = Some("a-b".into());
+        let expected = Query { follow: true, after: Some(7), gene, ..Query::default() };
         assert_eq!(query, expected);
         assert_eq!(Query::parse(""), Query::default());
         assert!(!Query::parse("follow=0").follow);

@@ -6,7 +6,7 @@
 //! host.key     the host's own secret, 0600; every other key of the host is derived from it
 //! germline     whom this folder trusts
 //! dna/         the last five bundles      current      which of them is in force
-//! head.redb    accepted versions, time floor, sealed secrets, audit trail
+//! head.redb    accepted versions, time floor, sealed secrets, what is wanted, audit trail
 //! code/        compiled genes (a cache)   files/       what genes may write
 //! logs/        guests' lines and events, rotated
 //! ```
@@ -25,6 +25,7 @@ pub mod trust;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
@@ -48,7 +49,7 @@ const KEY_CAP: u64 = 4 * 1024;
 pub struct StateFolder {
     path: PathBuf,
     dir: Dir,
-    head: Head,
+    head: Arc<Head>,
     host_key: HostKey,
     lock: Lock,
 }
@@ -70,7 +71,7 @@ impl StateFolder {
         }
         let host_key = host_key(&dir).map_err(|error| broken(&path, &error))?;
         let head = Head::open(&path.join("head.redb")).map_err(|error| head_error(&path, &error))?;
-        Ok(Self { path, dir, head, host_key, lock })
+        Ok(Self { path, dir, head: Arc::new(head), host_key, lock })
     }
 
     /// Where the folder is, with links resolved.
@@ -84,7 +85,7 @@ impl StateFolder {
     }
 
     /// What is kept durably.
-    pub fn head(&self) -> &Head {
+    pub fn head(&self) -> &Arc<Head> {
         &self.head
     }
 
