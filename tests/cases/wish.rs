@@ -175,7 +175,8 @@ fn wishes_are_listed_searched_and_remembered() {
     let found = |words: &[&str]| -> Vec<String> {
         let found = host.json([&["search"], words].concat());
         let all = found["definitions"].as_array().unwrap().iter();
-        all.map(|one| format!("{} {}", one["gene"].as_str().unwrap(), one["origin"].as_str().unwrap())).collect()
+        all.map(|one| format!("{} {}", one["gene"].as_str().unwrap(), one["origin"].as_str().unwrap()))
+            .collect()
     };
     assert_eq!(found(&["origin=operator"]), ["back operator", "front operator"]);
     assert_eq!(found(&["label:team=b"]), ["back operator"]);
@@ -236,4 +237,135 @@ fn a_new_dna_that_allows_less_drops_the_wish_and_says_so() {
     assert_eq!(host.json(["get", "front"])["origin"], "dna");
     assert_eq!(host.json(["get", "back"])["origin"], "operator", "what is still allowed stays");
     has(&host, "back", 1);
+}
+
+#[test]
+fn with_expression_off_nothing_starts_ahead_of_a_request() {
+    let folder = project(&SHOP.replace("max = 8", "min = 2, max = 8"));
+    let host = Host::of(folder.path()).arg("--no-expression").start();
+    apply(&host, "[gene.front]\ncount = 3\n[gene.back]\ncount = 1\n");
+    let missing = until("the reason", || {
+        let why = host.json(["why", "front"]);
+        let missing = why["genes"][0]["missing"].clone();
+        (missing["cells"] == 3).then_some(missing)
+    });
+    assert_eq!(missing["reason"], "expression is switched off");
+    assert_eq!((cells(&host, "front"), cells(&host, "back")), (0, 0));
+    host.says("/front", "1\n");
+    assert_eq!((cells(&host, "front"), cells(&host, "back")), (1, 0));
+    // The bounds hold all the same.
+    assert_eq!(host.json(["inspect", "front"])["tissue"]["bounds"]["cells_max"], 3);
+}
+
+/// Each cell dies while it is made.
+#[test]
+fn a_crash_loop_is_explained_with_its_next_attempt() {
+    let folder = Temp::new();
+    let alive = include_str!("../support/tiny_drone.wat");
+    let dead = alive.replace("(core module $m ", "(core module $m (func $die unreachable) (start $die) ");
+    assert_ne!(alive, dead);
+    std::fs::write(folder.path().join("dead.wasm"), crate::support::wat(&dead)).unwrap();
+    std::fs::write(
+        folder.path().join("dna.toml"),
+        "[organism]\nname = \"loop\"\n[gene.dead]\nsource = \"dead.wasm\"\nroute = \"/...\"\nexpress = { min = 1 }\n",
+    )
+    .unwrap();
+    let host = Host::start(folder.path());
+    let missing = until("a crash loop", || {
+        let missing = host.json(["why", "dead"])["genes"][0]["missing"].clone();
+        missing["reason"].as_str()?.contains("crash loop").then_some(missing)
+    });
+    assert_eq!(missing["cells"], 1);
+    assert!((1..=75_000).contains(&missing["again_ms"].as_u64().unwrap()), "{missing:#}");
+    let text = host.cyte(["why"]).ok().stdout;
+    assert!(text.starts_with("dead: 1.. wanted by dna") && text.contains("tried again in"), "{text}");
+    let told = host.event("not-expressed", |event| event["reason"].as_str().unwrap().contains("crash loop"));
+    assert!(told["again_ms"].as_u64().unwrap() > 1_000, "{told:#}");
+    let attempts = host.events().iter().filter(|event| event["event"] == "expressed").count();
+    assert_eq!(attempts, 5, "five starts, then a minute's pause");
+    host.cyte(["why", "nobody"]).run().refused(1, "E308");
+}
+
+#[test]
+fn a_dead_cell_is_replaced_and_companions_come_along() {
+    let (host, _folder) = host();
+    apply(&host, "[gene.front]\ncount = 2\ncompanions = [\"back\"]\n");
+    has(&host, "front", 2);
+    has(&host, "back", 2);
+    until("nothing is missing", || {
+        let why = host.json(["why"]);
+        why["genes"].as_array().unwrap().iter().all(|gene| gene["missing"].is_null()).then_some(())
+    });
+    apply(&host, "[gene.front]\ncount = 1\n");
+    has(&host, "front", 1);
+    let folder = project(
+        "[organism]\nname = \"frail\"\n[gene.panic]\nsource = \"{panic}\"\nroute = \"/...\"\nreuse = 9\nexpress = { min = 2 }\n",
+    );
+    let host = Host::start(folder.path());
+    has(&host, "panic", 2);
+    let first = host.json(["ps"])["cells"][0]["cell"].clone();
+    while host.json(["ps"])["cells"].as_array().unwrap().iter().any(|cell| cell["cell"] == first) {
+        host.get("/panic");
+    }
+    host.get("/");
+    has(&host, "panic", 2);
+}
+
+#[test]
+fn a_file_of_wishes_has_a_bound() {
+    let (host, _folder) = host();
+    let long = format!("[gene.front]\ncount = 1\n{}", "#".repeat(1 << 20));
+    let said = host.cyte(["apply", "-"]).stdin(long).run().refused(1, "E406");
+    assert!(said.contains("1048576"), "{said}");
+    assert_eq!(host.json(["get", "front"])["origin"], "dna");
+}
+
+/// A cell that was made ahead is no sign of load: the least that is wanted is what there is.
+#[test]
+fn the_least_of_a_one_use_gene_is_exact_and_kept_up() {
+    let folder = project(
+        r#"
+[organism]
+name = "once"
+[gene.echo]
+source = "{echo}"
+route = "/..."
+reuse = 1
+express = { min = 2, max = 8 }
+[gene.many]
+source = "{p3-concurrency}"
+route = "/many"
+concurrency = 4
+express = { min = 2, max = 3 }
+"#,
+    );
+    let host = Host::start(folder.path());
+    has(&host, "echo", 2);
+    has(&host, "many", 2);
+    for _ in 0..30 {
+        assert_eq!((cells(&host, "echo"), cells(&host, "many")), (2, 2), "neither more nor fewer by and by");
+    }
+    assert_eq!(host.get("/").status, 200);
+    until("they are made good", || (cells(&host, "echo") >= 2).then_some(()));
+    host.cyte(["apply", "-"]).stdin("[gene.many]\ncount = 1\n").run().refused(4, "E407");
+    apply(&host, "[gene.many]\ncount = 3\n");
+    has(&host, "many", 3);
+    // Shared cells are dismissed while they hold requests, which they answer.
+    let mut calls: Vec<_> = (0..12)
+        .map(|_| {
+            let mut call = host.connect();
+            call.send(b"GET /many?ms=1000 HTTP/1.1\r\nhost: x\r\n\r\n");
+            call
+        })
+        .collect();
+    until("all work", || {
+        let ps = host.json(["ps"]);
+        let busy = |cell: &Value| cell["gene"] == "many" && cell["state"] == "serving";
+        (ps["cells"].as_array().unwrap().iter().filter(|cell| busy(cell)).count() == 3).then_some(())
+    });
+    apply(&host, "[gene.many]\ncount = 2\n");
+    for call in &mut calls {
+        assert_eq!(call.response().unwrap().status, 200);
+    }
+    has(&host, "many", 2);
 }

@@ -22,7 +22,8 @@ pub(crate) struct Places {
     tissues: Mutex<Vec<Weak<Tissue>>>,
     /// Whether somebody may be waiting for a place.
     is_short: AtomicBool,
-    /// Whose turn it is, so that no tissue takes every place that comes free.
+    /// Whose turn it is, so that no tissue takes every place that comes free: the one after the one
+    /// that got the last.
     turn: AtomicUsize,
 }
 
@@ -87,12 +88,14 @@ impl Places {
         // Unset before looking and set again where somebody waits: a request that comes to wait
         // meanwhile sets it after us.
         while self.is_short() && self.is_short.swap(false, SeqCst) {
-            let Some(tissue) = self.next_in_need() else { return };
+            let Some((at, tissue)) = self.next_in_need() else { return };
             self.is_short.store(true, SeqCst);
             if !self.occupy() {
                 return;
             }
-            if !tissue.welcome() {
+            if tissue.welcome() {
+                self.turn.store(at + 1, Relaxed);
+            } else {
                 self.vacate();
             }
         }
@@ -109,11 +112,13 @@ impl Places {
     }
 
     /// The next tissue in turn in which somebody waits for a place of the host.
-    fn next_in_need(&self) -> Option<Arc<Tissue>> {
-        let mut tissues = self.living();
-        let turn = self.turn.fetch_add(1, Relaxed).checked_rem(tissues.len())?;
-        tissues.rotate_left(turn);
-        tissues.into_iter().find(|tissue| tissue.wants_place())
+    fn next_in_need(&self) -> Option<(usize, Arc<Tissue>)> {
+        let tissues = self.living();
+        let turn = self.turn.load(Relaxed).checked_rem(tissues.len())?;
+        let (before, after) = tissues.split_at_checked(turn)?;
+        let mut round = after.iter().chain(before).enumerate();
+        let (steps, tissue) = round.find(|(_, tissue)| tissue.wants_place())?;
+        Some(((turn + steps) % tissues.len(), tissue.clone()))
     }
 
     fn living(&self) -> Vec<Arc<Tissue>> {

@@ -507,7 +507,7 @@ impl Tissue {
     /// Makes up to `count` cells ready, off the request path.
     pub fn prepare(self: &Arc<Self>, count: u32) {
         for _ in 0..count {
-            let Some(birth) = self.lock().conceive() else { return };
+            let Some(birth) = self.lock().conceive_ahead() else { return };
             let Some(place) = Place::take(self, birth) else { return };
             if self.is_shared() {
                 crowd::settle(self, place, self.pre.slots())

@@ -1,6 +1,6 @@
 //! The governor: one closed [`Event`] enum and one loop around the organism's pure decisions.
 //!
-//! At each tick it samples every tissue, hands the samples to the organism and performs what comes
+//! At each tick it starts what is wanted and missing ([`expression`]), samples every tissue, hands the samples to the organism and performs what comes
 //! back, each response at exactly one door. It ticks while anything is active or left to forget;
 //! after that it sleeps until the engine's [`Alarm`] rings at a request, or somebody tells it
 //! something. The gateway never waits for it: a request that finds no cell makes one at once.
@@ -9,6 +9,7 @@
 //! every request does not drown what else happens.
 
 mod census;
+mod expression;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,11 +23,15 @@ use tokio::sync::mpsc;
 
 use crate::event::{EventLog, Happening};
 use census::Census;
+use expression::{Expression, Look};
+pub use expression::{Outlook, Pressure};
 
 /// How soon the tissues are looked at after a cell died: many that die together cost one look.
 const AFTER_A_DEATH: Nanos = Nanos::from_millis(1);
 /// How soon an otherwise idle organism is looked at after something was done about it.
 const AFTER_A_DEED: Nanos = Nanos::from_millis(1_000);
+/// How soon it is looked whether what was started is there.
+const AFTER_AN_EXPRESSION: Nanos = Nanos::from_millis(20);
 /// How many events may wait; more are dropped and counted by the sender.
 const INBOX: usize = 1_024;
 
@@ -117,6 +122,7 @@ pub fn inbox() -> (Ear, mpsc::Receiver<Event>) {
 /// The loop's state.
 pub struct Governor {
     organism: Organism,
+    expression: Expression,
     populations: Vec<Arc<dyn Population>>,
     census: Census,
     events: Arc<EventLog>,
@@ -142,16 +148,18 @@ enum Next {
 }
 
 impl Governor {
-    /// A governor of these tissues. `alarm` is the one that they ring.
+    /// A governor of these tissues under this pressure. `alarm` is the one that they ring.
     pub fn new(
         populations: Vec<Arc<dyn Population>>,
         events: Arc<EventLog>,
         alarm: Arc<Alarm>,
         inbox: mpsc::Receiver<Event>,
+        pressure: Pressure,
     ) -> Self {
         let census = Census::new(populations.len());
         Self {
             organism: Organism::default(),
+            expression: Expression::new(pressure),
             populations,
             census,
             events,
@@ -191,7 +199,8 @@ impl Governor {
     fn handle(&mut self, now: Nanos, event: Event) -> Next {
         match event {
             Event::Tick => self.tick(now),
-            Event::CellDied { gene, cell, reason, .. } => {
+            Event::CellDied { gene, cell, reason, born, served, cause } => {
+                self.expression.died(now, &gene, cause, born, served);
                 if self.census.may_tell(now) {
                     self.events.record(Happening::CellDied { gene: gene.to_string(), cell, reason });
                 } else if let Some(at) = self.place_of(&gene) {
@@ -200,7 +209,10 @@ impl Governor {
                 // Its tissue may want a successor.
                 self.look_by(now + AFTER_A_DEATH);
             }
-            Event::Wished => self.look_by(now),
+            Event::Wished => {
+                self.expression.wished();
+                self.look_by(now);
+            }
             Event::Operator { uid, verb, subject } => {
                 self.events.record(Happening::Operator { uid, verb, subject });
                 self.look_by(now);
@@ -219,21 +231,59 @@ impl Governor {
     }
 
     fn tick(&mut self, now: Nanos) {
+        // Before anything is started: a cell that is being made looks like one that works.
+        let samples: Vec<Sample> = self.populations.iter().map(|population| population.sample()).collect();
+        let look = self.expression.look(now, &self.populations);
+        let has_expressed = self.express(now, look);
         let mut responses = Vec::new();
-        let mut samples = Vec::with_capacity(self.populations.len());
-        for population in &self.populations {
-            let sample = population.sample();
+        for (population, sample) in self.populations.iter().zip(&samples) {
+            let sample = self.expression.as_met(population.gene(), *sample);
             let stimulus = Stimulus::Tissue(population.gene().clone(), sample);
             self.organism.handle(now, stimulus, &mut responses);
-            samples.push(sample);
         }
-        let did_nothing = responses.is_empty();
+        responses.retain(|response| match response {
+            Response::Prepare(gene, _) => self.expression.allows_spares(gene),
+            Response::Retire(..) => true,
+        });
+        let did_nothing = responses.is_empty() && !has_expressed;
         for response in responses {
             self.perform(response, &samples);
         }
         self.due = self.organism.next_deadline(now);
         self.doze(now, did_nothing);
         self.take_census(now, self.due.is_none());
+        if has_expressed {
+            self.look_by(now + AFTER_AN_EXPRESSION);
+        }
+        if let Some(again) = self.expression.due() {
+            self.look_by(again);
+        }
+    }
+
+    /// Starts what is missing and ends what is too much; says whether there was anything.
+    fn express(&self, now: Nanos, look: Look) -> bool {
+        let Look { plan, revision, news } = look;
+        for piece in &plan.start {
+            if let Some(population) = self.place_of(&piece.gene).and_then(|at| self.populations.get(at)) {
+                population.prepare(piece.cells);
+            }
+            let gene = piece.gene.to_string();
+            self.events.record(Happening::Expressed { gene, cells: piece.cells, revision });
+        }
+        for surplus in &plan.stop {
+            if let Some(population) = self.place_of(&surplus.gene).and_then(|at| self.populations.get(at)) {
+                population.retire(surplus.cells);
+            }
+        }
+        for missing in news {
+            self.events.record(Happening::NotExpressed {
+                gene: missing.gene.to_string(),
+                cells: missing.cells,
+                reason: missing.reason.to_string(),
+                again_ms: missing.again.map(|again| again.since(now).as_millis()),
+            });
+        }
+        !plan.start.is_empty() || !plan.stop.is_empty()
     }
 
     /// Where nothing is left to do: sets the alarm, looks once more for what came before it was
@@ -302,6 +352,11 @@ impl Governor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::StateFolder;
+    use crate::state::tests::scratch;
+    use crate::wishes::Wishes;
+    use cyte_dna::{Blob, Expression, Gene, Role};
+    use cyte_organism::expressor::Switch;
     use std::sync::Mutex;
 
     struct Fake {
@@ -350,31 +405,114 @@ mod tests {
     }
 
     fn governor(tissue: &Arc<Fake>) -> (Governor, Ear, Arc<EventLog>) {
+        governor_with(tissue, Switch::On)
+    }
+
+    /// What the DNA wants of the tissue is its sample's minimum.
+    fn governor_with(tissue: &Arc<Fake>, switch: Switch) -> (Governor, Ear, Arc<EventLog>) {
+        let (path, _) = scratch("governor");
+        let state = StateFolder::open(&path).unwrap();
+        let mut gene = Gene::new(tissue.gene.clone(), Role::Drone, Blob::of(b""));
+        let Sample { min, max, .. } = tissue.sample();
+        gene.express = Expression { min, max: Some(max), ..Expression::default() };
+        let (wishes, _) = Wishes::load(state.head(), &[gene], 1).unwrap();
+        let pressure = Pressure {
+            wishes: Arc::new(wishes),
+            switch,
+            outlook: Arc::default(),
+            room: Box::new(|| 100),
+            seed: 1,
+        };
         let events = EventLog::new(None);
         let (ear, inbox) = inbox();
         let populations: Vec<Arc<dyn Population>> = vec![tissue.clone()];
-        (Governor::new(populations, events.clone(), ear.alarm(), inbox), ear, events)
+        (Governor::new(populations, events.clone(), ear.alarm(), inbox, pressure), ear, events)
     }
 
     fn died(tissue: &Fake, cell: u64) -> Event {
         Event::CellDied {
             gene: tissue.gene.clone(),
             cell,
-            born: Nanos(0),
+            born: Nanos(u64::MAX),
             served: 0,
             cause: Cause::Trap,
             reason: "trap".into(),
         }
     }
 
+    fn told(events: &EventLog) -> Vec<Happening> {
+        events.after(0, usize::MAX).entries.into_iter().map(|(_, record)| record.what).collect()
+    }
+
     #[test]
-    fn a_tick_performs_what_the_organism_says_and_notes_why() {
+    fn what_is_missing_is_started_once_by_the_expressor_and_told() {
         let tissue = fake(2, false);
         let (mut governor, _ear, events) = governor(&tissue);
         governor.handle(Nanos(0), Event::Tick);
-        assert_eq!(*tissue.asked.lock().unwrap(), [(2, 0)]);
-        let (_, record) = events.after(0, 1).entries.remove(0);
-        assert!(matches!(record.what, Happening::Balanced { prepared: 2, retired: 0, .. }), "{record:?}");
+        assert_eq!(*tissue.asked.lock().unwrap(), [(2, 0)], "the resting law asks for no more");
+        let expressed = Happening::Expressed { gene: "front".into(), cells: 2, revision: 1 };
+        assert_eq!(told(&events), [expressed]);
+        tissue.sample.lock().unwrap().ready = 2;
+        governor.handle(Nanos::from_millis(20), Event::Tick);
+        assert_eq!(tissue.asked.lock().unwrap().len(), 1, "nothing is missing, nothing is surplus");
+    }
+
+    #[test]
+    fn a_tick_performs_what_the_organism_says_and_notes_why() {
+        let tissue = fake(2, false);
+        tissue.sample.lock().unwrap().ready = 5;
+        let (mut governor, _ear, events) = governor(&tissue);
+        governor.handle(Nanos(0), Event::Tick);
+        assert_eq!(*tissue.asked.lock().unwrap(), [(0, 3)], "down to what is wanted");
+        assert!(matches!(told(&events)[..], [Happening::Balanced { prepared: 0, retired: 3, .. }]));
+    }
+
+    #[test]
+    fn with_expression_off_nothing_starts_ahead() {
+        let tissue = fake(2, true);
+        let (mut governor, _ear, events) = governor_with(&tissue, Switch::Off);
+        let busy = Sample { busy: 3, busy_peak: 3, active: true, ..tissue.sample() };
+        *tissue.sample.lock().unwrap() = busy;
+        governor.handle(Nanos(0), Event::Tick);
+        *tissue.sample.lock().unwrap() = Sample { busy: 0, active: false, ..busy };
+        governor.handle(Nanos::from_millis(20), Event::Tick);
+        assert!(tissue.asked.lock().unwrap().is_empty());
+        let reasons: Vec<_> =
+            told(&events).into_iter().filter(|told| matches!(told, Happening::NotExpressed { .. })).collect();
+        assert!(
+            matches!(&reasons[..], [Happening::NotExpressed { reason, again_ms: None, .. }] if reason.contains("switched off")),
+            "{reasons:?}"
+        );
+    }
+
+    /// The wait doubles, a crash loop waits a minute, and a changed wish does not wait.
+    #[test]
+    fn a_gene_whose_cells_die_young_is_started_ever_later() {
+        let tissue = fake(1, false);
+        let (mut governor, _ear, events) = governor(&tissue);
+        let (mut now, mut waits) = (Nanos(0), Vec::new());
+        for _ in 0..6 {
+            let asked = tissue.asked.lock().unwrap().len();
+            while tissue.asked.lock().unwrap().len() == asked {
+                now = governor.due.unwrap().max(now + Nanos(1));
+                governor.handle(now, Event::Tick);
+            }
+            waits.push(now);
+            governor.handle(now, died(&tissue, 1));
+        }
+        let gaps: Vec<u64> = waits.windows(2).map(|pair| pair[1].since(pair[0]).as_millis()).collect();
+        assert!((75..=130).contains(&gaps[0]) && (600..=1_100).contains(&gaps[3]), "{gaps:?}");
+        assert!((45_000..=76_000).contains(&gaps[4]), "{gaps:?}");
+        governor.handle(now, Event::Tick);
+        let missing = governor.expression.missing();
+        assert!(missing[0].reason.to_string().contains("crash loop"), "{missing:?}");
+        assert!(missing[0].again > Some(now));
+        let last = told(&events).pop();
+        assert!(matches!(&last, Some(Happening::NotExpressed { again_ms: Some(_), .. })), "{last:?}");
+        let asked = tissue.asked.lock().unwrap().len();
+        governor.handle(now, Event::Wished);
+        governor.handle(now, Event::Tick);
+        assert_eq!(tissue.asked.lock().unwrap().len(), asked + 1);
     }
 
     #[test]
@@ -407,9 +545,6 @@ mod tests {
         let tissue = fake(0, true);
         let (mut governor, _ear, events) = governor(&tissue);
         tissue.sample.lock().unwrap().active = true;
-        let told = |events: &EventLog| -> Vec<Happening> {
-            events.after(0, usize::MAX).entries.into_iter().map(|(_, record)| record.what).collect()
-        };
         tissue.born.store(3, std::sync::atomic::Ordering::Relaxed);
         governor.handle(Nanos::from_millis(1), Event::Tick);
         let born = |count| Happening::CellsBorn { gene: "front".into(), count };

@@ -18,6 +18,7 @@ use cyte_engine::{
     Alarm, Clock, Genome, GenomeConfig, Geometry, Incubator, Lanes, TaskArguments, TaskEnd, Tissue,
 };
 use cyte_gateway::{AccessLog, Claim, FrontLimits, Gateway, Listener, Mount, RouteConflict, Routes};
+use cyte_organism::expressor::Switch;
 use cyte_organism::wish::Dropped;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{mpsc, watch};
@@ -28,7 +29,7 @@ use crate::control::find::Place;
 use crate::control::{HostView, server};
 use crate::error::CliError;
 use crate::event::{EventLog, Happening};
-use crate::governor::{self, Ear, Event, Governor, Population};
+use crate::governor::{self, Ear, Event, Governor, Population, Pressure};
 use crate::growth::{self, Governed, Grown};
 use crate::log::{GuestLog, Show};
 use crate::machine::{Machine, Plan};
@@ -60,6 +61,8 @@ pub struct GrowConfig {
     pub compile_cpu: Option<Duration>,
     /// Where guests' lines are shown.
     pub show: Show,
+    /// Whether anything is started ahead of a request.
+    pub switch: Switch,
     /// PEM certificates that outbound requests trust beside the built-in roots.
     pub extra_roots: Vec<u8>,
 }
@@ -113,6 +116,8 @@ pub struct Body {
     pub client: Arc<outbound::Client>,
     /// What is wanted of the genes.
     pub wishes: Arc<Wishes>,
+    /// Whether anything is started ahead of a request.
+    pub switch: Switch,
     /// What operators wished and the DNA no longer allows.
     pub dropped: Vec<Dropped>,
     clock: Clock,
@@ -179,6 +184,7 @@ impl Body {
             secrets,
             client,
             wishes: Arc::new(wishes),
+            switch: config.switch,
             dropped,
             clock,
             alarm,
@@ -264,13 +270,16 @@ impl Host {
             secrets: body.secrets,
             client: body.client,
             wishes: body.wishes,
+            switch: body.switch,
+            outlook: Arc::default(),
             ear: ear.clone(),
             clock,
             address,
         });
         let populations =
             tissues.into_iter().map(|tissue| -> Arc<dyn Population> { Arc::new(Governed(tissue)) }).collect();
-        let governor = Governor::new(populations, events.clone(), alarm, inbox);
+        let pressure = pressure(&view, body.switch)?;
+        let governor = Governor::new(populations, events.clone(), alarm, inbox, pressure);
         threads.membrane().spawn(governor.run(move || clock.now()));
         let (stop, stopped) = watch::channel(false);
         let shown: Arc<dyn HostView> = view.clone();
@@ -419,11 +428,8 @@ fn gateway(
     tissues: &[Arc<Tissue>],
     access: Option<Arc<dyn AccessLog>>,
 ) -> Result<Arc<Gateway>, CliError> {
-    let mut seed = [0_u8; 8];
-    getrandom::fill(&mut seed)
-        .map_err(|error| CliError::new(Code::Machine, "cannot draw random bytes", error.to_string()))?;
     let limits = FrontLimits::default().within_descriptors(machine.descriptors);
-    let gateway = Gateway::new(limits, u64::from_le_bytes(seed), access);
+    let gateway = Gateway::new(limits, seed()?, access);
     let claims = tissues.iter().cloned().map(Mount::claim).collect();
     gateway.mount(Routes::build(claims).map_err(|error| conflict(&error))?);
     Ok(gateway)
@@ -477,6 +483,29 @@ fn record_start(events: &EventLog, admitted: &Admitted) {
         digest: admitted.dna.digest().to_string(),
         standing: admitted.dna.standing(),
     });
+}
+
+/// What the governor expresses, and where it says what is missing.
+fn pressure(view: &Arc<View>, switch: Switch) -> Result<Pressure, CliError> {
+    let genome = view.genome.clone();
+    let room = move || {
+        let usage = genome.usage();
+        usage.cells_max.saturating_sub(usage.cells)
+    };
+    Ok(Pressure {
+        wishes: view.wishes.clone(),
+        switch,
+        outlook: view.outlook.clone(),
+        room: Box::new(room),
+        seed: seed()?,
+    })
+}
+
+fn seed() -> Result<u64, CliError> {
+    let mut seed = [0_u8; 8];
+    getrandom::fill(&mut seed)
+        .map_err(|error| CliError::new(Code::Machine, "cannot draw random bytes", error.to_string()))?;
+    Ok(u64::from_le_bytes(seed))
 }
 
 fn record_dropped(events: &EventLog, dropped: &[Dropped]) {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use cyte_dna::{Digest, Gene, Manifest, limits};
 use cyte_engine::{CellSnapshot, Clock, Genome};
 use cyte_gateway::Gateway;
+use cyte_organism::expressor::Switch;
 use cyte_store::{AuditEntry, Change};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -15,7 +16,7 @@ use crate::control::{HostView, WishView};
 use crate::counts::{self, Counts};
 use crate::error::CliError;
 use crate::event::{EventLog, Happening};
-use crate::governor::{Ear, Event};
+use crate::governor::{Ear, Event, Outlook};
 use crate::growth::Grown;
 use crate::log::GuestLog;
 use crate::machine::{Machine, Plan};
@@ -40,6 +41,8 @@ pub struct View {
     pub(crate) secrets: Arc<Secrets>,
     pub(crate) client: Arc<Client>,
     pub(crate) wishes: Arc<Wishes>,
+    pub(crate) switch: Switch,
+    pub(crate) outlook: Arc<Outlook>,
     pub(crate) ear: Ear,
     pub(crate) clock: Clock,
     pub(crate) address: SocketAddr,
@@ -104,6 +107,33 @@ impl View {
             object.insert("digest".into(), self.digest.to_string().into());
         }
         value
+    }
+
+    /// Why there are as many cells of a gene as there are.
+    fn reasons(&self, grown: &Grown) -> Result<Value, CliError> {
+        let name = &grown.gene.name;
+        let wish = self.wishes.get(name.as_str())?;
+        let missing = self.outlook.missing();
+        let missing = missing.iter().find(|missing| missing.gene == *name).map(|missing| {
+            let again = missing.again.map(|again| again.since(self.clock.now()).as_millis());
+            json!({
+                "cells": missing.cells,
+                "kind": missing.reason,
+                "reason": missing.reason.to_string(),
+                "again_ms": again,
+            })
+        });
+        let (least, most) = self.wishes.range(name);
+        Ok(json!({
+            "gene": name.as_str(),
+            "wanted": wish.get("count"),
+            "by": wish.get("origin"),
+            "revision": wish.get("revision"),
+            "least": least,
+            "most": most,
+            "cells": grown.tissue.as_ref().map(|tissue| tissue.staying()),
+            "missing": missing,
+        }))
     }
 
     /// What is wanted changed: tissues follow, the governor looks, and it is told.
@@ -231,6 +261,20 @@ impl WishView for View {
         let file = WishFile::parse(name, text)?;
         let audit = self.audit(uid, "wish.apply", &wishes::subject(file.wishes()));
         Ok(self.wished(self.wishes.apply(&file, clock::wall_ms(), &audit)?))
+    }
+
+    fn why(&self, gene: Option<&str>) -> Result<Value, CliError> {
+        let mut genes = Vec::new();
+        for grown in
+            self.grown.iter().filter(|grown| gene.is_none_or(|gene| grown.gene.name.as_str() == gene))
+        {
+            genes.push(self.reasons(grown)?);
+        }
+        match (gene, genes.is_empty()) {
+            // As for every question about a gene that is not there.
+            (Some(gene), true) => self.wishes.get(gene).map(|_| Value::Null),
+            _ => Ok(json!({"v": 1, "expression": self.switch == Switch::On, "genes": genes})),
+        }
     }
 
     fn delete_wish(&self, uid: u32, gene: &str) -> Result<Value, CliError> {

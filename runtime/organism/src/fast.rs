@@ -187,15 +187,21 @@ impl<C, W> Tissue<C, W> {
         until
     }
 
-    /// Takes a place for one more cell, if the bounds leave room.
+    /// Takes a place for one more cell, for a request, if the bounds leave room.
     pub fn conceive(&mut self) -> Option<Birth> {
+        let birth = self.conceive_ahead()?;
+        self.note_busy();
+        Some(birth)
+    }
+
+    /// Takes a place for one more cell, for nobody yet: nothing was asked of the tissue by that.
+    pub fn conceive_ahead(&mut self) -> Option<Birth> {
         if self.cells >= self.bounds.cells_max {
             return None;
         }
         self.cells += 1;
         let birth = self.lineage.birth(self.youngest);
         self.youngest = Some(birth.id);
-        self.note_busy();
         Some(birth)
     }
 

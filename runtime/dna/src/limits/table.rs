@@ -226,6 +226,16 @@ table! {
         "a token or a key, not a file";
     "secrets" Count Number(SECRETS as u64), "nobody", None, Some("cyte::state::secrets::tests::so_many_secrets_are_kept"),
         "all of them are in memory";
+    "wish-file" Bytes Number(WISH_FILE_BYTES as u64), "nobody", None, Some("all::cases::wish::a_file_of_wishes_has_a_bound"),
+        "a wish for each of 4,096 genes fits";
+    "wishes" Count Number(2 * GENES as u64), "nobody", None, Some("cyte_store::genes::tests::more_definitions_than_the_cap_are_refused"),
+        "the DNA's and an operator's for each gene; all are kept in memory";
+    "wish" Bytes Number(WISH_BYTES as u64), "nobody", None, Some("cyte_store::genes::tests::a_bad_wish_and_one_over_the_cap_are_refused"),
+        "all labels, constraints and companions at their longest fit";
+    "wish-history" Count Number(WISH_HISTORY), "nobody", None, Some("cyte_store::genes::tests::a_watcher_that_is_too_slow_is_given_all_anew_and_goes_on_without_a_gap"),
+        "whoever is further behind reads all that is wanted instead";
+    "crash-loop-pause" Milliseconds Number(60_000), "nobody", None, Some("all::cases::wish::a_crash_loop_is_explained_with_its_next_attempt"),
+        "after five cells that died young within a minute, one a minute is tried ahead of requests";
     "audit-kept" Count Number(AUDIT_KEPT), "nobody", None, Some("cyte_store::head::tests::the_audit_trail_is_bounded"),
         "who changed what on a host; the oldest are forgotten";
     "log-lines-kept" Count Number(LOG_LINES_KEPT as u64), "nobody", None, Some("cyte::log::tests::so_many_lines_are_remembered"),

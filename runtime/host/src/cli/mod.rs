@@ -27,6 +27,7 @@ mod sim;
 mod span;
 mod table;
 mod tree;
+mod why;
 mod wish;
 
 use std::ffi::OsString;
@@ -125,6 +126,7 @@ enum Verb {
     Get(wish::Get),
     Delete(wish::Delete),
     Search(wish::Search),
+    Why(why::Why),
     Limits(limits::Limits),
     Secret(secret::Secret),
     Bench(bench::Bench),
@@ -190,6 +192,7 @@ fn dispatch(verb: Verb, context: &Context) -> Done {
         Verb::Get(verb) => wish::get(&verb, context),
         Verb::Delete(verb) => wish::delete(&verb, context),
         Verb::Search(verb) => wish::search(&verb, context),
+        Verb::Why(verb) => why::run(&verb, context),
         Verb::Limits(verb) => limits::run(&verb, context),
         Verb::Secret(verb) => secret::run(verb, context),
         Verb::Bench(verb) => bench::run(verb, context),

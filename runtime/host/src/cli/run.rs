@@ -11,6 +11,7 @@ use clap::Args;
 use cyte_dna::{Introduction, Purpose, Role};
 use cyte_engine::{Breach, TaskArguments, TaskEnd};
 use cyte_gateway::AccessLog;
+use cyte_organism::expressor::Switch;
 use cyte_store::AuditEntry;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -62,6 +63,9 @@ pub(super) struct Run {
     /// How many calls of guests may be polled at once; one that waits does not count [default: 2 x cores]
     #[arg(long, value_name = "N", env = "CYTE_POLLED_CALLS", hide_env = true, value_parser = clap::value_parser!(u32).range(2..=1024))]
     polled_calls: Option<u32>,
+    /// Start nothing ahead of a request, whatever is wanted
+    #[arg(long)]
+    no_expression: bool,
     /// CPU that compiling one gene may take, for slow machines [default: 5s, and 1.5s a MiB]
     #[arg(long, value_name = "SPAN", env = "CYTE_COMPILE_CPU", hide_env = true, value_parser = span::parse)]
     compile_cpu: Option<Duration>,
@@ -207,6 +211,7 @@ fn grow(
         cells: verb.cells,
         polled: verb.polled_calls,
         compile_cpu: verb.compile_cpu,
+        switch: if verb.no_expression { Switch::Off } else { Switch::On },
         show,
         extra_roots: extra_roots(&admitted)?,
     };

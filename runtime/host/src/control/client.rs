@@ -219,6 +219,9 @@ mod tests {
         fn apply(&self, _: u32, name: &str, text: &str) -> Result<Value, CliError> {
             Ok(json!({"v": 1, "name": name, "text": text}))
         }
+        fn why(&self, gene: Option<&str>) -> Result<Value, CliError> {
+            Ok(json!({"v": 1, "gene": gene}))
+        }
         fn delete_wish(&self, uid: u32, gene: &str) -> Result<Value, CliError> {
             Ok(json!({"v": 1, "uid": uid, "gene": gene}))
         }
@@ -285,6 +288,8 @@ mod tests {
         assert_eq!(host.client.get("/v1/wishes/front").unwrap_err().code, Code::Unknown);
         assert_eq!(host.client.get("/v1/wishes?word=nonsense%3d1").unwrap_err().code, Code::Usage);
         assert_eq!(host.client.get("/v1/wishes?history=1").unwrap()["changes"], json!([]));
+        assert_eq!(host.client.get("/v1/why/a%2db").unwrap()["gene"], "a-b");
+        assert_eq!(host.client.get("/v1/why").unwrap()["gene"], Value::Null);
         let odd = host.client.call(Method::PUT, "/v1/wishes", Bytes::new()).unwrap_err();
         assert_eq!(odd.code, Code::Control);
         let big = Bytes::from(vec![b'#'; cyte_dna::limits::WISH_FILE_BYTES + 2]);

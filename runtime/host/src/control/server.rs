@@ -105,6 +105,7 @@ async fn answer(request: Request<Incoming>, view: &Arc<dyn HostView>, uid: u32) 
     let steps: Vec<&str> = path.split('/').skip(1).collect();
     match (&parts.method, steps.as_slice()) {
         (&Method::GET, ["v1", "wishes", rest @ ..]) => wishes::read(rest, &query, view.as_ref()),
+        (&Method::GET, ["v1", "why", rest @ ..]) if rest.len() < 2 => wishes::why(rest, view.as_ref()),
         (method, ["v1", "wishes", rest @ ..]) => {
             wishes::write(method, rest, query, body, Arc::clone(view), uid).await
         }

@@ -29,6 +29,12 @@ pub trait WishView: Send + Sync + 'static {
     /// it cannot be kept.
     fn apply(&self, uid: u32, name: &str, text: &str) -> Result<Value, CliError>;
 
+    /// Why there are as many cells of a gene, or of each gene, as there are.
+    ///
+    /// # Errors
+    /// `Code::Unknown` for a gene that the DNA does not have.
+    fn why(&self, gene: Option<&str>) -> Result<Value, CliError>;
+
     /// Forgets what operators wish for a gene.
     ///
     /// # Errors
@@ -47,6 +53,12 @@ pub(super) fn read(steps: &[&str], query: &Query, view: &dyn HostView) -> Respon
         _ => Err(CliError::new(Code::Control, "cannot answer about wishes", "there is no such question")),
     };
     answered(answer, StatusCode::NOT_FOUND)
+}
+
+/// An answer to `GET /v1/why` and `GET /v1/why/GENE`.
+pub(super) fn why(steps: &[&str], view: &dyn HostView) -> Response<Body> {
+    let gene = steps.first().map(|gene| unescape(gene));
+    answered(view.why(gene.as_deref()), StatusCode::NOT_FOUND)
 }
 
 /// An answer to `POST /v1/wishes` and `DELETE /v1/wishes/GENE`.

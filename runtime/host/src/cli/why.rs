@@ -1,0 +1,78 @@
+//! `cyte why`: why there are as many cells of a gene as there are.
+
+use clap::Args;
+use serde_json::Value;
+
+use super::table::{field, span};
+use super::{Context, Done, Exit, Which, ask};
+use crate::control::client::escape;
+
+/// Say what is wanted of a gene, what there is, what is missing and why
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  cyte why front\n  cyte why")]
+pub(super) struct Why {
+    /// The gene; without one, all of them
+    gene: Option<String>,
+    #[command(flatten)]
+    which: Which,
+}
+
+pub(super) fn run(verb: &Why, context: &Context) -> Done {
+    let client = ask::host(&verb.which, context)?;
+    let answer = match &verb.gene {
+        Some(gene) => client.get(&format!("/v1/why/{}", escape(gene)))?,
+        None => client.get("/v1/why")?,
+    };
+    context.answer(&answer, "genes", |answer| {
+        let genes = answer.get("genes").and_then(Value::as_array).cloned().unwrap_or_default();
+        genes.iter().map(sentence).collect()
+    })?;
+    Ok(Exit::OK)
+}
+
+/// `front: 2..8 wanted by operator (revision 7); 1 there; 1 missing: ...; tried again in 12s`.
+fn sentence(gene: &Value) -> String {
+    let mut text = format!(
+        "{}: {} wanted by {} (revision {}); ",
+        field(gene, "gene"),
+        field(gene, "wanted"),
+        field(gene, "by"),
+        field(gene, "revision")
+    );
+    match gene.get("cells").and_then(Value::as_u64) {
+        None => text.push_str("a task, which lives when it is run"),
+        Some(cells) => text.push_str(&format!("{cells} there")),
+    }
+    if gene.get("most").and_then(Value::as_u64) == Some(0) {
+        text.push_str("; none may be here");
+    }
+    match gene.get("missing").filter(|missing| !missing.is_null()) {
+        None => text.push_str("; nothing is missing"),
+        Some(missing) => {
+            text.push_str(&format!("; {} missing: {}", field(missing, "cells"), field(missing, "reason")));
+            if let Some(ms) = missing.get("again_ms").and_then(Value::as_u64) {
+                text.push_str(&format!("; tried again in {}", span(ms)));
+            }
+        }
+    }
+    text + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_gene_is_one_sentence() {
+        let missing = json!({"cells": 1, "reason": "because", "again_ms": 12_000});
+        let gene = json!({"gene": "front", "wanted": "2..8", "by": "operator", "revision": 7, "cells": 1,
+                          "missing": missing});
+        assert_eq!(
+            sentence(&gene),
+            "front: 2..8 wanted by operator (revision 7); 1 there; 1 missing: because; tried again in 12s\n"
+        );
+        let gene = json!({"gene": "tool", "wanted": "0..", "by": "dna", "revision": 1, "cells": null});
+        assert!(sentence(&gene).ends_with("a task, which lives when it is run; nothing is missing\n"));
+    }
+}
