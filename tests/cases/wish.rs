@@ -369,3 +369,23 @@ express = { min = 2, max = 3 }
     }
     has(&host, "many", 2);
 }
+
+/// The simplest expressor, part of every host: one cell of what is marked for it, always.
+#[test]
+fn a_gene_marked_for_cells_has_one_on_this_host_always() {
+    let folder = project(
+        "[organism]\nname = \"cells\"\n[gene.panic]\nsource = \"{panic}\"\nroute = \"/...\"\nreuse = 9\n",
+    );
+    let host = Host::start(folder.path());
+    apply(&host, "[gene.panic]\ncount = 1\nexpressor = \"cell\"\n");
+    has(&host, "panic", 1);
+    let first = host.json(["ps"])["cells"][0]["cell"].clone();
+    host.get("/panic");
+    until("another one", || {
+        let ps = host.json(["ps"]);
+        let cells = ps["cells"].as_array().unwrap();
+        (cells.len() == 1 && cells[0]["cell"] != first).then_some(())
+    });
+    let said = host.cyte(["apply", "-"]).stdin("[gene.panic]\ncount = 2\nexpressor = \"cell\"\n").run();
+    assert!(said.refused(1, "E406").contains("exactly 1"));
+}

@@ -258,6 +258,8 @@ pub const WISH_FILE_BYTES: usize = 1 << 20;
 pub const WISH_BYTES: usize = 8 << 10;
 /// Changes of wishes that a host remembers.
 pub const WISH_HISTORY: u64 = 10_000;
+/// The pause between starts of a gene in a crash loop, in milliseconds.
+pub const CRASH_LOOP_PAUSE_MS: u64 = 60_000;
 /// Revoked keys, and likewise revoked genes, in one manifest.
 pub const REVOCATIONS: usize = 4_096;
 /// Routes of one gene.

@@ -137,7 +137,11 @@ impl View {
     }
 
     /// What is wanted changed: tissues follow, the governor looks, and it is told.
-    fn wished(&self, changes: Vec<Change>) -> Value {
+    fn wished(&self, audit: AuditEntry, changes: Vec<Change>) -> Value {
+        let AuditEntry { uid, verb, subject, .. } = audit;
+        if !changes.is_empty() {
+            self.ear.tell(Event::Operator { uid, verb, subject });
+        }
         for change in &changes {
             let in_force = self.wishes.in_force();
             let Some(wish) = in_force.get(&change.gene) else { continue };
@@ -157,9 +161,9 @@ impl View {
     }
 
     fn audit(&self, uid: u32, verb: &str, subject: &str) -> AuditEntry {
-        let (verb, subject) = (verb.to_owned(), subject.to_owned());
-        self.ear.tell(Event::Operator { uid, verb: verb.clone(), subject: subject.clone() });
-        AuditEntry { at_s: clock::wall_s(), uid, verb, subject }
+        let (told, asked) = (verb.to_owned(), subject.to_owned());
+        self.ear.tell(Event::Operator { uid, verb: told, subject: asked });
+        entry(uid, verb, subject)
     }
 }
 
@@ -259,8 +263,9 @@ impl WishView for View {
 
     fn apply(&self, uid: u32, name: &str, text: &str) -> Result<Value, CliError> {
         let file = WishFile::parse(name, text)?;
-        let audit = self.audit(uid, "wish.apply", &wishes::subject(file.wishes()));
-        Ok(self.wished(self.wishes.apply(&file, clock::wall_ms(), &audit)?))
+        let audit = entry(uid, "wish.apply", &wishes::subject(file.wishes()));
+        let changes = self.wishes.apply(&file, clock::wall_ms(), &audit)?;
+        Ok(self.wished(audit, changes))
     }
 
     fn why(&self, gene: Option<&str>) -> Result<Value, CliError> {
@@ -278,10 +283,16 @@ impl WishView for View {
     }
 
     fn delete_wish(&self, uid: u32, gene: &str) -> Result<Value, CliError> {
-        let audit =
-            self.audit(uid, "wish.delete", &gene.chars().take(limits::NAME_MAX_BYTES).collect::<String>());
-        Ok(self.wished(self.wishes.delete(gene, clock::wall_ms(), &audit)?))
+        let subject: String = gene.chars().take(limits::NAME_MAX_BYTES).collect();
+        let audit = entry(uid, "wish.delete", &subject);
+        let changes = self.wishes.delete(gene, clock::wall_ms(), &audit)?;
+        Ok(self.wished(audit, changes))
     }
+}
+
+/// A note of who asked for what, now.
+fn entry(uid: u32, verb: &str, subject: &str) -> AuditEntry {
+    AuditEntry { at_s: clock::wall_s(), uid, verb: verb.to_owned(), subject: subject.to_owned() }
 }
 
 /// What never changes about a gene while it lives here.

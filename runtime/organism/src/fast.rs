@@ -418,6 +418,32 @@ mod tests {
     }
 
     #[test]
+    fn above_a_lowered_bound_just_as_many_end_as_are_too_many() {
+        let mut tissue: Tissue<Birth, u8> = Tissue::new(bounds(4, 2));
+        let born: Vec<Birth> = (0..4).filter_map(|_| tissue.conceive()).collect();
+        tissue.set_bounds(bounds(2, 2));
+        assert_eq!((tissue.over(), tissue.staying()), (2, 4));
+        assert_eq!(tissue.give_back(born[0], || ms(1)), GivenBack::Surplus(born[0]));
+        assert_eq!(tissue.give_back(born[1], || ms(1)), GivenBack::Surplus(born[1]));
+        // Both are about to end; who comes now stays.
+        assert_eq!(tissue.give_back(born[2], || ms(1)), GivenBack::Kept);
+        tissue.leave(born[0], true);
+        tissue.leave(born[1], true);
+        assert_eq!((tissue.over(), tissue.staying(), tissue.alive()), (0, 2, 2));
+        assert_eq!(tissue.conceive_ahead(), None);
+    }
+
+    #[test]
+    fn a_cell_made_ahead_is_no_sign_of_load() {
+        let mut tissue: Tissue<Birth, u8> = Tissue::new(bounds(4, 2));
+        let birth = tissue.conceive_ahead().expect("there is room");
+        tissue.give_back(birth, || ms(1));
+        assert_eq!(tissue.sample().busy_peak, 0);
+        tissue.offer();
+        assert_eq!(tissue.sample().busy_peak, 1);
+    }
+
+    #[test]
     fn patience_ends_at_the_deadline() {
         let mut tissue: Tissue<Birth, u8> = Tissue::new(bounds(0, 8));
         assert_eq!(tissue.offer(), Offer::MustWait);

@@ -234,7 +234,7 @@ table! {
         "all labels, constraints and companions at their longest fit";
     "wish-history" Count Number(WISH_HISTORY), "nobody", None, Some("cyte_store::genes::tests::a_watcher_that_is_too_slow_is_given_all_anew_and_goes_on_without_a_gap"),
         "whoever is further behind reads all that is wanted instead";
-    "crash-loop-pause" Milliseconds Number(60_000), "nobody", None, Some("all::cases::wish::a_crash_loop_is_explained_with_its_next_attempt"),
+    "crash-loop-pause" Milliseconds Number(CRASH_LOOP_PAUSE_MS), "nobody", None, Some("all::cases::wish::a_crash_loop_is_explained_with_its_next_attempt"),
         "after five cells that died young within a minute, one a minute is tried ahead of requests";
     "audit-kept" Count Number(AUDIT_KEPT), "nobody", None, Some("cyte_store::head::tests::the_audit_trail_is_bounded"),
         "who changed what on a host; the oldest are forgotten";

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use cyte_dna::GeneName;
+use cyte_dna::{GeneName, limits};
 
 use crate::Nanos;
 use crate::phenotype::Cause;
@@ -22,7 +22,7 @@ pub const RESTARTS: usize = 5;
 /// The window of the restart budget.
 pub const RESTART_WINDOW: Nanos = Nanos::from_millis(60_000);
 /// The wait in a crash loop.
-pub const CRASH_LOOP_PAUSE: Nanos = Nanos::from_millis(60_000);
+pub const CRASH_LOOP_PAUSE: Nanos = Nanos::from_millis(limits::CRASH_LOOP_PAUSE_MS);
 
 /// What is remembered of failed starts, by gene.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
