@@ -123,6 +123,9 @@ impl<'t> WishFile<'t> {
 
 /// What was asked and what is allowed, as a clause.
 pub(super) fn said(error: &OutOfEnvelope) -> String {
+    if error.field == "gene" {
+        return format!("the DNA in force has no gene `{}`", error.gene);
+    }
     format!(
         "the DNA does not allow {} `{}` for gene `{}`: it allows {}",
         error.field, error.asked, error.gene, error.allowed
