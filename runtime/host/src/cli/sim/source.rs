@@ -190,8 +190,9 @@ fn find(text: &str, message: &str) -> Range<usize> {
             |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         let bytes = text.as_bytes();
         let before = start.checked_sub(1).and_then(|at| bytes.get(at).copied());
-        // A key or a table's name, not the same word in a comment.
-        let is_key = text.get(end..).is_some_and(|rest| rest.trim_start_matches(' ').starts_with(['=', ']']));
+        // A key or a table's head, not the same word in a comment.
+        let is_set = text.get(end..).is_some_and(|rest| rest.trim_start_matches(' ').starts_with('='));
+        let is_key = is_set || key.ends_with(']');
         if !is_word(before) && is_key {
             return start..end;
         }
