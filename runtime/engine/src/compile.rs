@@ -190,10 +190,6 @@ fn enclose(cpu_s: u64) -> rustix::io::Result<()> {
     cap(Resource::As, COMPILE_MEMORY_BYTES + PROGRAM_BYTES)?;
     cap(Resource::Core, 0)?;
     cap(Resource::Fsize, 0)?;
-    // The three pipes are open; with this, nothing else can be: no file, no socket. Under valgrind the
-    // hard limit may not be lowered; the soft one refuses just the same.
-    cap(Resource::Nofile, 3).or_else(|_| {
-        let maximum = getrlimit(Resource::Nofile).maximum;
-        setrlimit(Resource::Nofile, Rlimit { current: Some(3), maximum })
-    })
+    // The three pipes are open; with this, nothing else can be: no file, no socket.
+    cap(Resource::Nofile, 3)
 }

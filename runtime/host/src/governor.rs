@@ -1,9 +1,10 @@
 //! The governor: one closed [`Event`] enum and one loop around the organism's pure decisions.
 //!
-//! At each tick it starts what is wanted and missing ([`expression`]), samples every tissue, hands the samples to the organism and performs what comes
-//! back, each response at exactly one door. It ticks while anything is active or left to forget;
-//! after that it sleeps until the engine's [`Alarm`] rings at a request, or somebody tells it
-//! something. The gateway never waits for it: a request that finds no cell makes one at once.
+//! At each tick it starts what is wanted and missing ([`expression`]), samples every tissue, hands
+//! the samples to the organism and performs what comes back, each response at exactly one door. It
+//! ticks while anything is active or left to forget; after that it sleeps until the engine's
+//! [`Alarm`] rings at a request, or somebody tells it something. The gateway never waits for it: a
+//! request that finds no cell makes one at once.
 //!
 //! Births and deaths are recorded in sums ([`census`]), so that a gene that is born or dies with
 //! every request does not drown what else happens.

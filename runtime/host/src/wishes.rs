@@ -11,9 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use cyte_dna::{Gene, GeneName};
-use cyte_organism::wish::{
-    Constraint, Definition, Dropped, Effective, Envelope, Envelopes, Labels, Origin, Wish,
-};
+use cyte_organism::wish::{Definition, Dropped, Effective, Envelope, Envelopes, Labels, Origin, Wish};
 use cyte_store::{Ask, AuditEntry, Book, Change, Expect, GeneStore, Head, StoreError};
 use serde_json::{Value, json};
 
@@ -123,16 +121,13 @@ impl Wishes {
     pub fn range(&self, gene: &GeneName) -> (u32, Option<u32>) {
         let in_force = self.in_force();
         let Some(wish) = in_force.get(gene) else { return (0, None) };
-        let is_excluded = wish.constraints.iter().any(|constraint| match constraint {
-            Constraint::Host(selector) => !selector.matches(&self.labels),
-            Constraint::NotWith(_) => false,
-        });
-        let is_alone = wish.constraints.contains(&Constraint::NotWith(gene.clone()));
-        match (is_excluded, is_alone) {
-            (true, _) => (0, Some(0)),
-            (false, true) => (wish.count.min.min(1), Some(wish.count.most().min(1))),
-            (false, false) => (wish.count.min, wish.count.max),
+        if wish.constraints.iter().any(|constraint| constraint.excludes(&self.labels)) {
+            return (0, Some(0));
         }
+        if wish.is_one_a_host() {
+            return (wish.count.min.min(1), Some(wish.count.most().min(1)));
+        }
+        (wish.count.min, wish.count.max)
     }
 
     /// Takes all wishes of a file in an operator's name, or none; says what changed.
@@ -286,7 +281,7 @@ pub fn subject<'w>(wishes: impl Iterator<Item = &'w Wish>) -> String {
 /// What a drop says to people.
 #[must_use]
 pub fn drop_text(dropped: &Dropped) -> String {
-    format!("the wish for `{}` is gone: {}", dropped.why.gene, file::said(&dropped.why))
+    format!("the wish for `{}` is gone: {}", dropped.why.gene, dropped.why)
 }
 
 fn unknown(gene: &str) -> CliError {

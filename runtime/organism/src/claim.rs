@@ -62,6 +62,13 @@ struct Known {
     is_mine: bool,
 }
 
+impl Known {
+    /// Whether it lives somewhere, as far as is known.
+    fn is_had(&self, now: Nanos) -> bool {
+        self.is_mine || self.owner.is_some_and(|(_, until)| until > now)
+    }
+}
+
 /// The claims of one host.
 #[derive(Debug)]
 pub struct Claims {
@@ -188,8 +195,7 @@ impl Claims {
                 // It lived when the claim was made or came in within the window.
                 until > at + window && (rival, host) > (score, me)
             });
-            let is_had = known.owner.is_some_and(|(_, until)| until > now);
-            if !is_beaten && !is_had && !known.is_mine {
+            if !is_beaten && !known.is_had(now) {
                 known.is_mine = true;
                 out.push(Output::Start(gene.clone()));
                 out.push(Output::Tell(Message::Have(gene.clone())));
@@ -208,9 +214,8 @@ impl Claims {
         let mut open: Vec<&GeneName> = Vec::new();
         for gene in wanted {
             let known = self.genes.entry(gene.clone()).or_default();
-            let is_had = known.is_mine || known.owner.is_some_and(|(_, until)| until > now);
             let is_claimed = known.claimed.is_some() || known.rival.is_some_and(|(.., until)| until > now);
-            if !is_had && !is_claimed {
+            if !known.is_had(now) && !is_claimed {
                 open.push(gene);
             }
         }

@@ -130,6 +130,12 @@ impl Wish {
         }
     }
 
+    /// Whether it asks for at most one cell a host.
+    #[must_use]
+    pub fn is_one_a_host(&self) -> bool {
+        self.constraints.contains(&Constraint::NotWith(self.gene.clone()))
+    }
+
     /// Every bound and every rule that needs nothing but the wish.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use cyte_dna::GeneName;
 use cyte_organism::Nanos;
+use cyte_organism::dice::Dice;
 use cyte_organism::expressor::{
     Attempts, Expressors, Had, Have, Missing, Plan, Reason, Round, SETTLED, Switch, express,
 };
@@ -78,8 +79,7 @@ pub(super) struct Expression {
     brought: (u64, BTreeSet<GeneName>),
     /// When something is to be tried again.
     again: Option<Nanos>,
-    /// The state of the draws.
-    drawn: u64,
+    dice: Dice,
 }
 
 /// What one look came to.
@@ -96,7 +96,7 @@ pub(super) struct Look {
 impl Expression {
     pub(super) fn new(pressure: Pressure) -> Self {
         Self {
-            drawn: pressure.seed,
+            dice: Dice::new(pressure.seed),
             pressure,
             expressors: Expressors::default(),
             attempts: Attempts::default(),
@@ -128,7 +128,7 @@ impl Expression {
 
     /// A cell died.
     pub(super) fn died(&mut self, now: Nanos, gene: &GeneName, cause: Cause, born: Nanos, served: u64) {
-        let draw = self.draw();
+        let draw = self.dice.bits();
         self.attempts.died(now, gene, cause, born, served, draw);
         if served == 0 && now.since(born) < SETTLED {
             self.in_trouble.insert(gene.clone());
@@ -205,8 +205,8 @@ impl Expression {
         // One host alone: who it is makes no difference yet.
         let me = HostId(0);
         let round = Round { now, me, labels, wishes: &wishes, have: &have, permits, switch };
-        let drawn = &mut self.drawn;
-        express(&round, &self.expressors, &self.attempts, &mut || next(drawn))
+        let dice = &mut self.dice;
+        express(&round, &self.expressors, &self.attempts, &mut || dice.bits())
     }
 
     /// Genes in trouble of which a cell lives long enough, or answered, are well again.
@@ -230,10 +230,6 @@ impl Expression {
         let alive = sample.ready.saturating_add(sample.busy);
         Sample { min: if self.brought.1.contains(gene) { alive } else { sample.min.min(alive) }, ..sample }
     }
-
-    fn draw(&mut self) -> u64 {
-        next(&mut self.drawn)
-    }
 }
 
 /// Whether two reasons differ in their numbers at most: a count that rises with each death is no news.
@@ -247,13 +243,4 @@ fn tried_at(now: Nanos, missing: &Missing) -> Option<Nanos> {
         Reason::NoRoom => Some(now + NO_ROOM_AGAIN),
         _ => missing.again,
     }
-}
-
-/// SplitMix64: the next of a sequence that its seed decides.
-fn next(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut mixed = *state;
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
 }

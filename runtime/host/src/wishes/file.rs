@@ -97,7 +97,7 @@ impl<'t> WishFile<'t> {
             "gene" => "cyte get lists the genes that may be wished for".to_owned(),
             _ => format!("ask for what is allowed (cyte get {}), or change the DNA", error.gene),
         };
-        let mut made = self.fault(span, said(error), remedy);
+        let mut made = self.fault(span, error.to_string(), remedy);
         (made.code, made.exit) = (Code::Envelope, Code::Envelope.exit());
         made
     }
@@ -119,17 +119,6 @@ impl<'t> WishFile<'t> {
         );
         if help.is_empty() { made } else { made.help(help) }
     }
-}
-
-/// What was asked and what is allowed, as a clause.
-pub(super) fn said(error: &OutOfEnvelope) -> String {
-    if error.field == "gene" {
-        return format!("the DNA in force has no gene `{}`", error.gene);
-    }
-    format!(
-        "the DNA does not allow {} `{}` for gene `{}`: it allows {}",
-        error.field, error.asked, error.gene, error.allowed
-    )
 }
 
 impl Placed {

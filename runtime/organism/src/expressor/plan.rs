@@ -206,9 +206,8 @@ impl Row<'_> {
 
     /// Cells allowed at most here, whoever brings it.
     fn most(&self) -> u32 {
-        let alone = Constraint::NotWith(self.wish.gene.clone());
-        let is_alone = self.want.constrained && self.wish.constraints.contains(&alone);
-        if is_alone { self.want.most.min(1) } else { self.want.most }
+        let is_one = self.want.constrained && self.wish.is_one_a_host();
+        if is_one { self.want.most.min(1) } else { self.want.most }
     }
 
     /// Cells that are neither alive nor on the way.
@@ -521,8 +520,8 @@ fn unmet(round: &Round<'_>, wish: &Wish, want: Want) -> Option<Reason> {
         return Some(Reason::ElsewhereOnly);
     }
     let broken = |constraint: &&Constraint| match constraint {
-        Constraint::Host(selector) => !selector.matches(round.labels),
         Constraint::NotWith(gene) => *gene != wish.gene && round.have.get(gene).committed() > 0,
+        Constraint::Host(_) => constraint.excludes(round.labels),
     };
     let first = wish.constraints.iter().find(broken).filter(|_| want.constrained);
     first.map(|constraint| Reason::Constraint(constraint.clone()))

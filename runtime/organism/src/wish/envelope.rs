@@ -85,9 +85,7 @@ impl Envelope {
 
 /// A wish that asks for more than the DNA allows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
-#[error(
-    "the DNA does not allow {field} `{asked}` for gene `{gene}`: it allows {allowed}; see `cyte get {gene}`"
-)]
+#[error("{}", refusal(.gene, .field, .asked, .allowed))]
 pub struct OutOfEnvelope {
     /// Whose wish.
     pub gene: GeneName,
@@ -97,6 +95,14 @@ pub struct OutOfEnvelope {
     pub asked: String,
     /// What the DNA allows, in words.
     pub allowed: String,
+}
+
+/// What was asked and what is allowed, as a clause. A gene that is not there is asked for by its name.
+fn refusal(gene: &GeneName, field: &str, asked: &str, allowed: &str) -> String {
+    if field == "gene" {
+        return format!("the DNA in force has no gene `{gene}`");
+    }
+    format!("the DNA does not allow {field} `{asked}` for gene `{gene}`: it allows {allowed}")
 }
 
 /// An operator's entry that a new DNA no longer allows.

@@ -133,6 +133,14 @@ pub enum Constraint {
     NotWith(GeneName),
 }
 
+impl Constraint {
+    /// Whether a host with these labels may hold no cell, whatever lives on it.
+    #[must_use]
+    pub fn excludes(&self, host: &Labels) -> bool {
+        matches!(self, Constraint::Host(selector) if !selector.matches(host))
+    }
+}
+
 impl fmt::Display for Constraint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
