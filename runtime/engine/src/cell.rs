@@ -77,6 +77,7 @@ async fn differentiate(
         DoorPre::Http03(pre) => Door::Http03(pre.instantiate_async(&mut store).await?),
         DoorPre::Task02(_) | DoorPre::Task03(_) => wasmtime::bail!("a task takes no requests"),
     };
+    place.is_settled();
     Ok(Box::new(Cell { store, door, vitals, uses_left: pre.reuse, place }))
 }
 

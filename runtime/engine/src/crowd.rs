@@ -11,6 +11,7 @@
 use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll, time::Duration};
 
 use bytes::Bytes;
+use cyte_organism::Nanos;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use http::Request;
 use http_body::Body;
@@ -82,6 +83,7 @@ where
     Box::pin(async move {
         let (done, finished) = oneshot::channel();
         let messages = slot.messages.clone();
+        slot.vitals.take_in();
         let lost = || CallEnd::Lost(CallError::Trapped("its cell ended with all requests inside".into()));
         if messages.send(Message { request, head, done, slot }).is_err() {
             return lost();
@@ -125,7 +127,9 @@ async fn inhabit(tissue: Arc<Tissue>, place: Place, inbox: mpsc::UnboundedReceiv
             // In this order: nobody is lent a slot of a cell that is no more, and then its place
             // is free.
             tissue.evict(vitals.birth.id.0);
-            cell.place.set_retired(lived.is_ok());
+            if lived.is_ok() {
+                cell.place.has_worn();
+            }
             lived
         }
         Err(error) => {
@@ -162,7 +166,6 @@ async fn take_messages(
                     },
                     Some(ended) = under_way.next() => {
                         uses.finish(ended?);
-                        vitals.set_busy(!under_way.is_empty());
                     }
                 }
             }
@@ -176,24 +179,28 @@ struct Uses<'c> {
     vitals: &'c Arc<Vitals>,
     /// Uses that no slot stands for yet.
     left: u32,
+    /// CPU of the cell that its tissue knows of.
+    accounted: Nanos,
     is_overstayed: bool,
 }
 
 impl<'c> Uses<'c> {
     fn new(tissue: &'c Arc<Tissue>, vitals: &'c Arc<Vitals>, uses: u32) -> Self {
-        vitals.set_busy(false);
         let left = uses.saturating_sub(tissue.pre().slots());
-        Self { tissue, vitals, left, is_overstayed: false }
+        Self { tissue, vitals, left, accounted: vitals.cpu_total(), is_overstayed: false }
     }
 
     fn begin(&mut self) {
         self.vitals.count_use();
         self.vitals.refill();
-        self.vitals.set_busy(true);
     }
 
     fn finish(&mut self, end: End) {
         self.vitals.refill();
+        self.vitals.let_out();
+        let computed = self.vitals.cpu_total();
+        self.tissue.computed(computed.since(self.accounted));
+        self.accounted = computed;
         match end {
             End::Answered(slot) if self.left > 0 && !self.is_overstayed => {
                 self.left -= 1;

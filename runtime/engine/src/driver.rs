@@ -28,7 +28,7 @@ use crate::{
     error::{BodyError, Breach, CallError},
     ticker::Ticker,
     tissue::Tissue,
-    vitals::Vitals,
+    vitals::{Effort, Vitals},
 };
 
 /// CPU that a kept cell gets to finish a message whose client went away.
@@ -213,14 +213,21 @@ impl Driver {
     }
 
     fn finish(&mut self, end: CallEnd) {
-        self.vitals.end();
+        let effort = self.vitals.end();
         let failure = match end {
             CallEnd::Done(cell) => {
+                if cell.vitals.uses() > 0 {
+                    self.tissue.served(self.started, effort);
+                }
                 self.tissue.give_back(cell);
                 None
             }
             CallEnd::Dead(error) => Some(self.tissue.obituary(&self.vitals, &error)),
-            CallEnd::Left => None,
+            CallEnd::Left => {
+                // What it computed is counted where its cell is driven.
+                self.tissue.served(self.started, Effort { computed: Nanos(0), ..effort });
+                None
+            }
             CallEnd::Lost(error) => Some(self.complaint(error)),
         };
         self.guest = Guest::Ended(failure);

@@ -8,6 +8,7 @@ use std::{
 };
 
 use cyte_dna::{Gene, limits};
+use cyte_organism::Nanos;
 use serde::Serialize;
 use wasmtime::{Engine, component::InstancePre};
 use wasmtime_wasi_http::{p2::bindings::ProxyPre, p3::bindings::ServicePre};
@@ -114,6 +115,8 @@ pub struct Usage {
     pub cells: u32,
     /// Cells that may be alive.
     pub cells_max: u32,
+    /// Places kept for cells to come, of any gene.
+    pub stems: u32,
     /// Memory of all cells, bytes.
     pub memory_bytes: u64,
     /// Memory they may have, bytes.
@@ -205,11 +208,38 @@ impl Genome {
         Usage {
             cells,
             cells_max,
+            stems: self.host.places.stems(),
             memory_bytes: self.host.memory.used(),
             memory_max_bytes: self.host.memory.max(),
             memory_refused: self.host.memory.refused(),
             counters: self.host.counters.snapshot(),
         }
+    }
+
+    /// Stems that wait.
+    pub fn stems(&self) -> u32 {
+        self.host.places.stems()
+    }
+
+    /// Places that neither cells nor stems hold.
+    pub fn room(&self) -> u32 {
+        self.host.places.room()
+    }
+
+    /// Makes up to `count` stems, as long as there is room; waiting requests may call for them.
+    pub fn make_stems(&self, count: u32) {
+        self.host.places.make_stems(count);
+    }
+
+    /// Gives up to `count` stems back.
+    pub fn dissolve_stems(&self, count: u32) {
+        self.host.places.dissolve_stems(count);
+    }
+
+    /// How long what is ready to run waits for a thread that polls guests, as far as it is known
+    /// from the last few looks.
+    pub fn run_delay(&self) -> Nanos {
+        self.host.run_delay.look(self.host.clock, &self.host.cytoplasm)
     }
 
     pub(crate) fn host(&self) -> &Arc<CellHost> {

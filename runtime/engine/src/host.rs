@@ -8,7 +8,7 @@ use std::sync::{
 use serde::Serialize;
 use tokio::runtime::Handle;
 
-use crate::{limiter::MemoryBudget, places::Places, ticker::Ticker, vitals::Clock};
+use crate::{limiter::MemoryBudget, places::Places, run_delay::RunDelay, ticker::Ticker, vitals::Clock};
 
 /// The threads that guests run on.
 #[derive(Clone, Debug)]
@@ -19,16 +19,27 @@ pub struct Lanes {
     pub slow: Handle,
 }
 
+/// Why an alarm wakes somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ring {
+    /// A request came.
+    Request,
+    /// Requests wait where none waited before.
+    Queue,
+}
+
 /// Wakes whoever sleeps until a request comes. A request pays one relaxed load for it.
 pub struct Alarm {
     is_set: AtomicBool,
-    wake: Box<dyn Fn() + Send + Sync>,
+    has_cried: AtomicBool,
+    wake: Box<dyn Fn(Ring) + Send + Sync>,
 }
 
 impl Alarm {
     /// An alarm that calls `wake` when it rings; `wake` must not block.
-    pub fn new(wake: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self { is_set: AtomicBool::new(false), wake: Box::new(wake) })
+    pub fn new(wake: impl Fn(Ring) + Send + Sync + 'static) -> Arc<Self> {
+        let off = || AtomicBool::new(false);
+        Arc::new(Self { is_set: off(), has_cried: off(), wake: Box::new(wake) })
     }
 
     /// Rings once at the next request. Whoever samples a tissue after this and finds no new request
@@ -42,10 +53,22 @@ impl Alarm {
         self.is_set.store(false, Relaxed);
     }
 
+    /// Queues that form from now on are told again.
+    pub fn heard(&self) {
+        self.has_cried.store(false, Relaxed);
+    }
+
     /// A request was offered.
     pub(crate) fn ring(&self) {
         if self.is_set.load(Relaxed) && self.is_set.swap(false, Relaxed) {
-            (self.wake)();
+            (self.wake)(Ring::Request);
+        }
+    }
+
+    /// A queue formed: told at once, and once until somebody heard it.
+    pub(crate) fn cry(&self) {
+        if !self.has_cried.swap(true, Relaxed) {
+            (self.wake)(Ring::Queue);
         }
     }
 }
@@ -141,6 +164,7 @@ pub(crate) struct CellHost {
     pub(crate) counters: Counters,
     pub(crate) alarm: Arc<Alarm>,
     pub(crate) places: Places,
+    pub(crate) run_delay: RunDelay,
 }
 
 impl CellHost {
@@ -161,6 +185,7 @@ impl CellHost {
             counters: Counters::default(),
             alarm,
             places: Places::new(places_max),
+            run_delay: RunDelay::default(),
         }
     }
 }
@@ -174,7 +199,7 @@ mod tests {
         let rung = Arc::new(Counter::default());
         let alarm = Alarm::new({
             let rung = rung.clone();
-            move || rung.add()
+            move |_| rung.add()
         });
         alarm.ring();
         assert_eq!(rung.get(), 0, "nobody sleeps");
@@ -185,5 +210,10 @@ mod tests {
         alarm.unset();
         alarm.ring();
         assert_eq!(rung.get(), 1);
+        (0..3).for_each(|_| alarm.cry());
+        assert_eq!(rung.get(), 2, "once until it was heard");
+        alarm.heard();
+        alarm.cry();
+        assert_eq!(rung.get(), 3);
     }
 }

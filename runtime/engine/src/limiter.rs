@@ -131,16 +131,13 @@ impl Drop for Limiter {
 
 #[cfg(test)]
 mod tests {
-    use cyte_organism::{
-        Nanos,
-        lineage::{Birth, CellId, Niche},
-    };
+    use cyte_organism::{Nanos, lineage::Lineage};
 
     use super::*;
     use crate::vitals::Clock;
 
     fn limiter(host: &Arc<MemoryBudget>, memory_bytes: u64) -> Limiter {
-        let birth = Birth { id: CellId(1), mother: None, generation: 0, niche: Niche(1) };
+        let birth = Lineage::default().add(None);
         let limits = CellLimits {
             memory_bytes,
             cpu: Nanos(0),

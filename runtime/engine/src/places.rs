@@ -4,6 +4,10 @@
 //! left, the tissue with the most resting cells gives one up; and while somebody waits for a place,
 //! one that comes free goes round among the tissues in need instead of staying in the family.
 //!
+//! A *stem* is a place that is taken and not given to any gene yet: the pool that one host keeps for
+//! all its genes, so that a birth need not ask for room. Which stems may go to whom is the law's
+//! (`cyte_organism::law`); here they are counted.
+//!
 //! The usual way costs a relaxed load; tissues are looked at only once somebody was short. A busy cell
 //! never gives way, and no tissue goes below the least that its DNA asks for.
 
@@ -17,7 +21,9 @@ use crate::tissue::Tissue;
 /// How many cells a host holds and may hold, and who holds them.
 #[derive(Debug)]
 pub(crate) struct Places {
+    /// Cells and stems.
     used: AtomicU32,
+    stems: AtomicU32,
     max: AtomicU32,
     tissues: Mutex<Vec<Weak<Tissue>>>,
     /// Whether somebody may be waiting for a place.
@@ -31,6 +37,7 @@ impl Places {
     pub(crate) fn new(max: u32) -> Self {
         Self {
             used: AtomicU32::new(0),
+            stems: AtomicU32::new(0),
             max: AtomicU32::new(max),
             tissues: Mutex::default(),
             is_short: AtomicBool::new(false),
@@ -47,7 +54,58 @@ impl Places {
 
     /// Cells alive and the most there may be.
     pub(crate) fn count(&self) -> (u32, u32) {
-        (self.used.load(Relaxed), self.max.load(Relaxed))
+        // Stems first: one that becomes a cell in between must not count twice.
+        let stems = self.stems();
+        (self.used.load(Relaxed).saturating_sub(stems), self.max())
+    }
+
+    /// Most cells and stems together.
+    pub(crate) fn max(&self) -> u32 {
+        self.max.load(Relaxed)
+    }
+
+    /// Stems that wait.
+    pub(crate) fn stems(&self) -> u32 {
+        self.stems.load(Relaxed)
+    }
+
+    /// Places that neither cells nor stems hold.
+    pub(crate) fn room(&self) -> u32 {
+        self.max().saturating_sub(self.used.load(Relaxed))
+    }
+
+    /// Takes a stem out of the pool; its place goes to whoever took it.
+    pub(crate) fn take_stem(&self) -> bool {
+        self.stems.fetch_update(SeqCst, SeqCst, |stems| stems.checked_sub(1)).is_ok()
+    }
+
+    /// A stem that was taken in vain goes back.
+    pub(crate) fn return_stem(&self) {
+        self.stems.fetch_add(1, SeqCst);
+    }
+
+    /// Makes up to `count` stems, as long as there is room, and lets waiting requests call for them.
+    pub(crate) fn make_stems(&self, count: u32) {
+        let made = (0..count).take_while(|_| self.occupy()).count();
+        self.stems.fetch_add(u32::try_from(made).unwrap_or(0), SeqCst);
+        if made > 0 {
+            self.living().iter().for_each(Tissue::recruit);
+        }
+    }
+
+    /// Gives up to `count` stems back.
+    pub(crate) fn dissolve_stems(&self, count: u32) {
+        let gone = (0..count).take_while(|_| self.take_stem()).count();
+        (0..gone).for_each(|_| self.vacate());
+        if gone > 0 {
+            self.pass_on();
+        }
+    }
+
+    /// A place for a birth that nobody waits for: a successor needs no stem where there is room, a
+    /// new cell takes one where there is one.
+    pub(crate) fn seat(&self, is_successor: bool) -> bool {
+        if is_successor { self.occupy() || self.take_stem() } else { self.take_stem() || self.occupy() }
     }
 
     /// A place for one more cell, to be returned with [`Self::vacate`]. Counting here is what keeps
@@ -90,7 +148,7 @@ impl Places {
         while self.is_short() && self.is_short.swap(false, SeqCst) {
             let Some((at, tissue)) = self.next_in_need() else { return };
             self.is_short.store(true, SeqCst);
-            if !self.occupy() {
+            if !self.occupy() && !self.take_stem() {
                 return;
             }
             if tissue.welcome() {

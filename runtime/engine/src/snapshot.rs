@@ -46,7 +46,8 @@ pub struct CellSnapshot {
     pub gene: String,
     /// Its gene's role.
     pub role: &'static str,
-    /// `ready` or `serving`.
+    /// `pending` while it is being made, `ready`, `serving`, or `draining` when it ends with what it
+    /// holds.
     pub state: &'static str,
     /// Its mother's number.
     pub mother: Option<u64>,
@@ -67,13 +68,18 @@ pub struct CellSnapshot {
 }
 
 impl CellSnapshot {
-    pub(crate) fn of(tissue: &Tissue, vitals: &Vitals, now: Nanos) -> Self {
+    pub(crate) fn of(tissue: &Tissue, vitals: &Vitals, is_draining: bool, now: Nanos) -> Self {
         let birth = vitals.birth;
         Self {
             id: birth.id.0,
             gene: tissue.gene().name.to_string(),
             role: tissue.gene().role.as_str(),
-            state: if vitals.is_busy() { "serving" } else { "ready" },
+            state: match (vitals.since(), vitals.inflight()) {
+                (None, _) => "pending",
+                _ if is_draining => "draining",
+                (Some(_), 0) => "ready",
+                (Some(_), _) => "serving",
+            },
             mother: birth.mother.map(|mother| mother.0),
             generation: birth.generation,
             niche: birth.niche.0,

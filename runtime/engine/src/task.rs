@@ -3,10 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use cyte_organism::{
-    Nanos,
-    lineage::{Birth, CellId, Niche},
-};
+use cyte_organism::{Nanos, lineage::Lineage};
 use tokio::time::timeout;
 use wasmtime_wasi::{I32Exit, WasiCtx};
 
@@ -44,8 +41,7 @@ impl Genome {
     /// Runs a task to its end with the process's own stdin, stdout and stderr.
     pub async fn run_task(&self, pre: &CellPre, task: TaskArguments) -> TaskEnd {
         let host = self.host();
-        let birth = Birth { id: CellId(1), mother: None, generation: 0, niche: Niche(1) };
-        let vitals = Arc::new(Vitals::new(host.clock, birth));
+        let vitals = Arc::new(Vitals::new(host.clock, Lineage::default().add(None)));
         let budget =
             task.cpu.map_or(Nanos(u64::MAX), |cpu| Nanos(u64::try_from(cpu.as_nanos()).unwrap_or(u64::MAX)));
         vitals.begin(0, budget);

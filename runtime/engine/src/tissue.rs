@@ -1,13 +1,18 @@
 //! A tissue: all cells of one gene on this host, their queue and their limits.
 //!
 //! The decisions are [`cyte_organism::fast`]'s, taken under one lock that is never held across an
-//! await. What is added here is what those plain structs cannot have: cells, wakers, timers.
+//! await. What is added here is what those plain structs cannot have: cells, wakers, timers. What the
+//! governor sees and does is in [`population`], how a cell's place is held and left in [`place`], and
+//! what is said of one that died in [`obituary`].
+
+mod obituary;
+mod place;
+mod population;
 
 use std::{
-    fmt::Write as _,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicU32, Ordering::Relaxed, Ordering::SeqCst},
     },
     time::Duration,
 };
@@ -16,33 +21,33 @@ use bytes::Bytes;
 use cyte_dna::{Gene, limits};
 use cyte_organism::{
     Nanos,
-    fast::{Bounds, Counts, GivenBack, Offer, Tissue as Fast},
-    homeostasis::Sample,
+    fast::{Bounds, Counts, GivenBack, Offer, Stock, Tissue as Fast},
     lineage::Birth,
-    phenotype::Cause,
 };
 use dashmap::{DashMap, DashSet};
 use http::{Method, Request, Response, header, uri::Scheme};
 use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::{sync::oneshot, time::timeout};
-use wasmtime::WasmBacktrace;
 use wasmtime_wasi_http::Error as WasiError;
+
+pub(crate) use place::Place;
+pub use population::Tally;
+use population::Work;
 
 use crate::{
     body::CellBody,
     call,
-    capability::log::{Death, Level, LogLine, Source},
     cell::{Cell, Vessel},
     crowd::{self, Slot},
     driver::Driver,
-    error::{Breach, CallError},
+    error::CallError,
     genome::CellPre,
     host::CellHost,
     latency::Latency,
     snapshot::{CellSnapshot, TissueSnapshot},
     state::CellLimits,
-    vitals::Vitals,
+    vitals::{Effort, Vitals},
 };
 
 /// A request's number on this host, printed as 16 hexadecimal digits.
@@ -77,7 +82,15 @@ impl Tenant {
     /// Ends it, if it is a cell: its uses are not spent, it is only one too many.
     fn retire(self) {
         if let Tenant::Cell(mut cell) = self {
-            cell.place.is_retired = true;
+            cell.place.is_surplus();
+        }
+    }
+
+    /// The number of its cell.
+    fn cell(&self) -> u64 {
+        match self {
+            Tenant::Cell(cell) => cell.vitals.birth.id.0,
+            Tenant::Slot(slot) => slot.cell(),
         }
     }
 }
@@ -130,8 +143,10 @@ pub struct Tissue {
     /// this map is sharded.
     alive: DashMap<u64, Arc<Vitals>>,
     latency: Latency,
-    offered_before: AtomicU64,
-    /// Shared cells that take nothing new, by number. Looked at only while `is_leaving` says so.
+    work: Work,
+    /// Cells that are being made and that no request carries.
+    coming: AtomicU32,
+    /// Cells that take nothing new, by number. Looked at only while `is_leaving` says so.
     leaving: DashSet<u64>,
     /// Whether some may be leaving.
     is_leaving: AtomicBool,
@@ -139,81 +154,12 @@ pub struct Tissue {
     least: AtomicU32,
 }
 
-/// A place of a tissue that a cell holds from its conception to its end.
-pub(crate) struct Place {
-    tissue: Arc<Tissue>,
-    vitals: Arc<Vitals>,
-    is_retired: bool,
-}
-
-impl Place {
-    /// The place for a birth, if the host has room for one more cell.
-    fn take(tissue: &Arc<Tissue>, birth: Birth) -> Option<Self> {
-        let is_taken = tissue.host.places.occupy();
-        Self::or_none(tissue, birth, is_taken)
-    }
-
-    /// The same for a request, for which a cell of another gene that rests gives way.
-    fn claim(tissue: &Arc<Tissue>, birth: Birth) -> Option<Self> {
-        let places = &tissue.host.places;
-        let is_taken = places.occupy() || places.make_room(tissue);
-        Self::or_none(tissue, birth, is_taken)
-    }
-
-    fn or_none(tissue: &Arc<Tissue>, birth: Birth, is_taken: bool) -> Option<Self> {
-        if is_taken {
-            return Some(Self::taken(tissue, birth));
-        }
-        tissue.host.counters.no_place.add();
-        tissue.lock().miscarry(birth);
-        None
-    }
-
-    /// A place that was taken for this birth.
-    fn taken(tissue: &Arc<Tissue>, birth: Birth) -> Self {
-        let vitals = Arc::new(Vitals::new(tissue.host.clock, birth));
-        tissue.alive.insert(birth.id.0, vitals.clone());
-        Self { tissue: tissue.clone(), vitals, is_retired: false }
-    }
-
-    pub(crate) fn vitals(&self) -> &Arc<Vitals> {
-        &self.vitals
-    }
-
-    /// Says whether the cell ended by use, age or surplus; otherwise it counts as a death.
-    pub(crate) fn set_retired(&mut self, is_retired: bool) {
-        self.is_retired = is_retired;
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let (tissue, places) = (&self.tissue, &self.tissue.host.places);
-        tissue.alive.remove(&self.vitals.birth.id.0);
-        tissue.has_left(self.vitals.birth.id.0);
-        let heir = {
-            let mut queue = tissue.lock();
-            queue.skip(oneshot::Sender::is_closed);
-            queue.leave(self.vitals.birth, self.is_retired);
-            // Otherwise the place goes round among all who wait for one.
-            if places.is_short() { None } else { queue.heir(|| tissue.host.clock.now()) }
-        };
-        match heir {
-            Some(heir) => tissue.pass_to(heir),
-            None => {
-                places.vacate();
-                places.pass_on();
-            }
-        }
-    }
-}
-
 impl Tissue {
     /// A tissue without cells.
     pub(crate) fn new(pre: Arc<CellPre>, host: Arc<CellHost>) -> Arc<Self> {
         let gene = &pre.context.gene;
         let bounds = Bounds {
-            cells_max: gene.express.max.unwrap_or(u32::MAX).min(host.places.count().1),
+            cells_max: gene.express.max.unwrap_or(u32::MAX).min(host.places.max()),
             slots: pre.slots(),
             waiters_max: pre.context.limits.waiters,
             wait: pre.context.limits.wait,
@@ -224,7 +170,8 @@ impl Tissue {
             queue: Mutex::new(Fast::new(bounds)),
             alive: DashMap::new(),
             latency: Latency::default(),
-            offered_before: AtomicU64::new(0),
+            work: Work::default(),
+            coming: AtomicU32::new(0),
             leaving: DashSet::new(),
             is_leaving: AtomicBool::new(false),
             least: AtomicU32::new(gene.express.min),
@@ -271,6 +218,7 @@ impl Tissue {
         };
         let vitals = vessel.vitals();
         vitals.begin(facts.id.0, self.limits().cpu);
+        vitals.take_in();
         let request = request.map(|body| body.map_err(|error| request_error(error.into())));
         let (head, arriving) = oneshot::channel();
         let is_tls = facts.scheme == Scheme::HTTPS;
@@ -287,10 +235,10 @@ impl Tissue {
                 // Those whose client went away are in nobody's way.
                 queue.forget(oneshot::Sender::is_closed);
             }
-            match queue.offer() {
+            match queue.offer(|| self.stock()) {
                 Offer::Sent(tenant) => return Ok(tenant.into()),
                 Offer::NeedsCell(birth) => birth,
-                Offer::MustWait => return Err(self.queue_up(&mut queue)),
+                Offer::MustWait => return Err(self.queue_up(queue)),
                 Offer::Saturated => return Err(Err(CallError::Saturated)),
             }
         };
@@ -300,14 +248,41 @@ impl Tissue {
         }
     }
 
+    /// What there is for the next births. Where every place of the host is held there is no pool to
+    /// be careful with: who rests gives way.
+    fn stock(&self) -> Stock {
+        let places = &self.host.places;
+        let stems = if places.room() == 0 { u32::MAX } else { places.stems() };
+        Stock { stems, coming: self.coming.load(Relaxed) }
+    }
+
     /// To the end of the queue, unless it stands.
-    fn queue_up(&self, queue: &mut Queue) -> Result<Ticket, CallError> {
+    fn queue_up(self: &Arc<Self>, mut queue: MutexGuard<'_, Queue>) -> Result<Ticket, CallError> {
         let now = self.host.clock.now();
         queue.skip(oneshot::Sender::is_closed);
         if queue.turns_away(now) {
             return Err(CallError::Saturated);
         }
-        Ok(Self::enqueue(queue, now))
+        let ticket = Self::enqueue(&mut queue, now);
+        let is_first = queue.waiting() == 1;
+        drop(queue);
+        if is_first {
+            self.host.alarm.cry();
+        } else {
+            // Those before it may have waited for nothing but more company.
+            self.recruit();
+        }
+        Ok(ticket)
+    }
+
+    /// Waiting requests call for cells, as far as the law allows and there are stems.
+    pub(crate) fn recruit(self: &Arc<Self>) {
+        let calls = || self.lock().calls(self.stock());
+        while calls() && self.host.places.take_stem() {
+            if !self.welcome() {
+                return self.host.places.return_stem();
+            }
+        }
     }
 
     /// Room among the cells of this gene, but none on the host.
@@ -318,6 +293,7 @@ impl Tissue {
         }
         let ticket = Self::enqueue(&mut queue, self.host.clock.now());
         drop(queue);
+        self.host.alarm.cry();
         self.host.places.is_wanted();
         Ok(ticket)
     }
@@ -412,59 +388,32 @@ impl Tissue {
         drop(evicted);
     }
 
-    /// Whether a shared cell was dismissed.
+    /// Whether a cell was dismissed.
     fn takes_nothing(&self, cell: u64) -> bool {
         self.is_leaving.load(SeqCst) && self.leaving.contains(&cell)
     }
 
-    /// Lets shared cells end: each takes nothing new and finishes what it holds.
-    fn dismiss(&self, cells: impl IntoIterator<Item = u64>) -> usize {
-        let mut count = 0;
-        for cell in cells {
-            self.leaving.insert(cell);
+    /// A cell is gone; says whether it was dismissed before.
+    fn has_left(&self, cell: u64) -> bool {
+        if !self.is_leaving.load(SeqCst) {
+            return false;
+        }
+        let was_leaving = self.leaving.remove(&cell).is_some();
+        // Cleared before it is looked at again: who dismisses inserts before setting.
+        self.is_leaving.store(false, SeqCst);
+        if !self.leaving.is_empty() {
             self.is_leaving.store(true, SeqCst);
-            {
-                // A cell leaves the map first and the queue's sum, under this lock, after that.
-                let mut queue = self.lock();
-                if !self.alive.contains_key(&cell) {
-                    drop(queue);
-                    self.has_left(cell);
-                    continue;
-                }
-                queue.dismiss();
-            }
-            self.evict(cell);
-            count += 1;
         }
-        count
-    }
-
-    /// A cell is gone.
-    fn has_left(&self, cell: u64) {
-        if self.is_leaving.load(SeqCst) {
-            self.leaving.remove(&cell);
-            // Cleared before it is looked at again: who dismisses inserts before setting.
-            self.is_leaving.store(false, SeqCst);
-            if !self.leaving.is_empty() {
-                self.is_leaving.store(true, SeqCst);
-            }
-        }
-    }
-
-    /// Shared cells that were not dismissed: those that rest before those that work, the youngest
-    /// first. Says of each whether it works.
-    fn lasting(&self) -> Vec<(bool, u64)> {
-        let cells = self.alive.iter().map(|entry| (entry.value().is_busy(), *entry.key()));
-        let mut cells: Vec<_> = cells.filter(|(_, cell)| !self.leaving.contains(cell)).collect();
-        cells.sort_unstable_by_key(|(is_busy, cell)| (*is_busy, std::cmp::Reverse(*cell)));
-        cells
+        was_leaving
     }
 
     /// A cell finished its message, or was made ahead of need: next use, or the end of its life.
     pub(crate) fn give_back(self: &Arc<Self>, mut cell: Box<Cell>) {
-        if cell.uses_left == 0 || self.is_senescent(&cell.vitals) {
-            cell.place.is_retired = true;
-            return;
+        if cell.uses_left == 0
+            || self.is_senescent(&cell.vitals)
+            || self.takes_nothing(cell.vitals.birth.id.0)
+        {
+            return cell.place.has_worn();
         }
         self.lend(Tenant::Cell(cell));
     }
@@ -493,6 +442,16 @@ impl Tissue {
         vitals.memory() > self.limits().memory_bytes / 4 * 3
     }
 
+    /// A message that came at `started` was served.
+    pub(crate) fn served(&self, started: Nanos, effort: Effort) {
+        self.work.note(effort.left.since(started), effort);
+    }
+
+    /// Messages of a shared cell computed.
+    pub(crate) fn computed(&self, span: Nanos) {
+        self.work.compute(span);
+    }
+
     /// A response began.
     pub(crate) fn answered(&self, started: Nanos) {
         self.latency.record(self.host.clock.now().since(started));
@@ -504,87 +463,6 @@ impl Tissue {
         self.host.counters.cancelled.add();
     }
 
-    /// Makes up to `count` cells ready, off the request path.
-    pub fn prepare(self: &Arc<Self>, count: u32) {
-        for _ in 0..count {
-            let Some(birth) = self.lock().conceive_ahead() else { return };
-            let Some(place) = Place::take(self, birth) else { return };
-            if self.is_shared() {
-                crowd::settle(self, place, self.pre.slots())
-                    .into_iter()
-                    .for_each(|slot| self.lend_again(slot));
-                continue;
-            }
-            let vitals = place.vitals().clone();
-            vitals.begin(0, self.limits().cpu);
-            let call = call::differentiate(self.pre.clone(), self.host.memory.clone(), place);
-            self.host.cytoplasm.spawn(Driver::new(self.clone(), vitals, call).finish_alone());
-        }
-    }
-
-    /// Retires up to `count` cells that rest, the coldest first; says how many.
-    pub fn retire(&self, count: u32) -> usize {
-        if self.is_shared() {
-            let resting = self.lasting().into_iter().filter(|(is_busy, _)| !is_busy);
-            return self.dismiss(resting.take(count as usize).map(|(_, cell)| cell));
-        }
-        let surplus = self.lock().surplus(count as usize);
-        let cells = surplus.len();
-        surplus.into_iter().for_each(Tenant::retire);
-        cells
-    }
-
-    /// Changes how many cells there may be: at least `min` stay, and never more than `max` (`None` =
-    /// as many as the host has). Whoever waits gets a cell where there is room now. Surplus cells
-    /// that rest end at once, those that work when they have finished.
-    pub fn set_range(&self, min: u32, max: Option<u32>) {
-        let most = max.unwrap_or(u32::MAX).min(self.host.places.count().1);
-        self.least.store(min.min(most), Relaxed);
-        let mut queue = self.lock();
-        let bounds = queue.bounds();
-        queue.set_bounds(Bounds { cells_max: most, ..bounds });
-        let (over, wants_place) = (queue.over(), queue.wants_place());
-        drop(queue);
-        if over > 0 && self.is_shared() {
-            self.dismiss(self.lasting().into_iter().take(over as usize).map(|(_, cell)| cell));
-        } else if over > 0 {
-            self.retire(over);
-        }
-        if wants_place {
-            self.host.places.is_wanted();
-        }
-    }
-
-    /// Cells alive or being made, without those that are about to end.
-    pub fn staying(&self) -> u32 {
-        self.lock().staying()
-    }
-
-    /// Messages that one cell holds at once.
-    pub fn slots(&self) -> u32 {
-        self.pre.slots()
-    }
-
-    /// What the governor looks at, and starts a new window for the peak.
-    ///
-    /// Counted in messages that its cells can hold, which for most genes are cells.
-    pub fn sample(&self) -> Sample {
-        let mut queue = self.lock();
-        let counts = queue.sample();
-        let (ready, busy) = (queue.ready().len() as u32, queue.busy());
-        let bounds = queue.bounds();
-        drop(queue);
-        Sample {
-            ready,
-            busy,
-            busy_peak: counts.busy_peak,
-            min: self.least.load(Relaxed).saturating_mul(bounds.slots),
-            max: bounds.cells_max.saturating_mul(bounds.slots),
-            one_use: self.is_one_use(),
-            active: self.offered_before.swap(counts.offered, Relaxed) != counts.offered,
-        }
-    }
-
     /// What people see of this tissue.
     pub fn snapshot(&self) -> TissueSnapshot {
         let mut queue = self.lock();
@@ -593,8 +471,8 @@ impl Tissue {
         let (counts, born, bounds) = (queue.counts(), queue.born(), queue.bounds());
         drop(queue);
         let now = self.host.clock.now();
-        let mut cells: Vec<CellSnapshot> =
-            self.alive.iter().map(|entry| CellSnapshot::of(self, entry.value(), now)).collect();
+        let of = |vitals: &Vitals| CellSnapshot::of(self, vitals, self.takes_nothing(vitals.birth.id.0), now);
+        let mut cells: Vec<CellSnapshot> = self.alive.iter().map(|entry| of(entry.value())).collect();
         cells.sort_by_key(|cell| cell.id);
         TissueSnapshot {
             gene: self.gene().name.to_string(),
@@ -625,61 +503,6 @@ impl Tissue {
     /// How many cells were born so far.
     pub fn born(&self) -> u64 {
         self.lock().born()
-    }
-
-    /// Says what killed a cell: to the log, to the counters and to the client.
-    pub(crate) fn obituary(&self, vitals: &Vitals, error: &wasmtime::Error) -> CallError {
-        vitals.end();
-        let counters = &self.host.counters;
-        let breach = error.downcast_ref::<Breach>().copied().or(vitals.breached());
-        let failure = match breach {
-            Some(breach) => {
-                match breach {
-                    Breach::Cpu => counters.cpu_breaches.add(),
-                    Breach::Wall => counters.wall_breaches.add(),
-                    Breach::Memory => counters.memory_breaches.add(),
-                    Breach::Structure => counters.structure_breaches.add(),
-                }
-                CallError::Breached(breach)
-            }
-            None if error.is::<wasmtime::PoolConcurrencyLimitError>() => {
-                counters.no_place.add();
-                CallError::NotMade("the engine has no slot left".into())
-            }
-            None => {
-                counters.traps.add();
-                CallError::Trapped(error.root_cause().to_string())
-            }
-        };
-        let cause = match breach {
-            Some(_) => Cause::Breach,
-            None if vitals.uses() == 0 => Cause::StartFailed,
-            None => Cause::Trap,
-        };
-        let text = last_words(breach, error);
-        self.pre.context.hands.log.died(&Death {
-            gene: &self.gene().name,
-            cell: vitals.birth.id.0,
-            born: vitals.born,
-            // The message at which it died does not count.
-            served: vitals.uses().saturating_sub(1),
-            cause,
-            words: &text,
-        });
-        self.complain(vitals, Level::Error, text);
-        failure
-    }
-
-    /// Tells the gene's log what went wrong with the message that this cell holds.
-    pub(crate) fn complain(&self, vitals: &Vitals, level: Level, text: String) {
-        self.pre.context.hands.log.line(LogLine {
-            gene: self.gene().name.clone(),
-            cell: vitals.birth.id.0,
-            request: vitals.request(),
-            level,
-            source: Source::Host,
-            text,
-        });
     }
 
     /// Whether each cell serves one request only.
@@ -720,16 +543,4 @@ fn names_a_host<B>(request: &Request<B>) -> bool {
 fn request_error(error: BoxError) -> WasiError {
     tracing::debug!("the request's body broke off: {error}");
     WasiError::HttpProtocolError
-}
-
-/// The cause of a cell's death and where its guest was, with the guest's function names.
-fn last_words(breach: Option<Breach>, error: &wasmtime::Error) -> String {
-    let mut text = match breach {
-        Some(breach) => format!("cell ended: {breach}"),
-        None => format!("cell ended: {}", error.root_cause()),
-    };
-    if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
-        let _ = write!(text, "\n{backtrace}");
-    }
-    text
 }

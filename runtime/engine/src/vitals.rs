@@ -51,6 +51,17 @@ pub(crate) enum Tick {
     Spent,
 }
 
+/// What one message cost its cell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Effort {
+    /// CPU.
+    pub(crate) computed: Nanos,
+    /// Time in which it could have computed and others did.
+    pub(crate) stalled: Nanos,
+    /// When the cell was left last.
+    pub(crate) left: Nanos,
+}
+
 /// What one cell does and has done.
 #[derive(Debug)]
 pub(crate) struct Vitals {
@@ -60,8 +71,18 @@ pub(crate) struct Vitals {
     uses: AtomicU64,
     memory: AtomicU64,
     request: AtomicU64,
-    is_busy: AtomicBool,
-    poll_started: AtomicU64,
+    /// Messages inside.
+    inflight: AtomicU32,
+    /// Since when it takes messages; 0 while it is being made.
+    since: AtomicU64,
+    /// When the last poll began, or ended.
+    polled: AtomicU64,
+    /// Whether the last poll ended although the guest wanted to go on.
+    has_yielded: AtomicBool,
+    /// See [`Effort::stalled`].
+    stalled: AtomicU64,
+    /// CPU of the message under way before `used`.
+    spent: AtomicU64,
     used: AtomicU64,
     budget: AtomicU64,
     cpu_total: AtomicU64,
@@ -80,8 +101,12 @@ impl Vitals {
             uses: AtomicU64::new(0),
             memory: AtomicU64::new(0),
             request: AtomicU64::new(0),
-            is_busy: AtomicBool::new(false),
-            poll_started: AtomicU64::new(0),
+            inflight: AtomicU32::new(0),
+            since: AtomicU64::new(0),
+            polled: AtomicU64::new(0),
+            has_yielded: AtomicBool::new(false),
+            stalled: AtomicU64::new(0),
+            spent: AtomicU64::new(0),
             used: AtomicU64::new(0),
             budget: AtomicU64::new(u64::MAX),
             cpu_total: AtomicU64::new(0),
@@ -92,13 +117,40 @@ impl Vitals {
         }
     }
 
-    /// A message begins, with this much CPU to spend before its answer's head.
+    /// It takes messages from now on.
+    pub(crate) fn settle(&self, now: Nanos) {
+        self.since.store(now.0.max(1), Relaxed);
+    }
+
+    /// Since when it takes messages; `None` while it is being made.
+    pub(crate) fn since(&self) -> Option<Nanos> {
+        let since = self.since.load(Relaxed);
+        (since > 0).then_some(Nanos(since))
+    }
+
+    /// Something begins, with this much CPU to spend before its answer's head.
     pub(crate) fn begin(&self, request: u64, budget: Nanos) {
         self.request.store(request, Relaxed);
         self.used.store(0, Relaxed);
+        self.spent.store(0, Relaxed);
+        self.stalled.store(0, Relaxed);
         self.budget.store(budget.0, Relaxed);
         self.lane.store(INLINE, Relaxed);
-        self.is_busy.store(true, Relaxed);
+    }
+
+    /// A message is inside.
+    pub(crate) fn take_in(&self) {
+        self.inflight.fetch_add(1, Relaxed);
+    }
+
+    /// A message is inside no more.
+    pub(crate) fn let_out(&self) {
+        self.inflight.fetch_sub(1, Relaxed);
+    }
+
+    /// Messages inside.
+    pub(crate) fn inflight(&self) -> u32 {
+        self.inflight.load(Relaxed)
     }
 
     /// The cell takes one more message.
@@ -106,39 +158,45 @@ impl Vitals {
         self.uses.store(self.uses.load(Relaxed) + 1, Relaxed);
     }
 
-    /// The message ended.
-    pub(crate) fn end(&self) {
-        self.is_busy.store(false, Relaxed);
-        self.cpu_total.store(self.cpu_total.load(Relaxed) + self.used.load(Relaxed), Relaxed);
-    }
-
-    /// Whether a shared cell has messages inside.
-    pub(crate) fn set_busy(&self, is_busy: bool) {
-        self.is_busy.store(is_busy, Relaxed);
+    /// The only message inside ended; says what it cost. Ending twice costs nothing more.
+    pub(crate) fn end(&self) -> Effort {
+        self.inflight.store(0, Relaxed);
+        self.refill();
+        let computed = Nanos(self.spent.load(Relaxed));
+        let (stalled, left) = (Nanos(self.stalled.load(Relaxed)), Nanos(self.polled.load(Relaxed)));
+        Effort { computed, stalled, left }
     }
 
     /// The guest is about to be polled.
     pub(crate) fn enter(&self) {
         self.ticks.store(0, Relaxed);
-        self.poll_started.store(self.clock.now().0, Relaxed);
+        let now = self.clock.now();
+        if self.has_yielded.load(Relaxed) {
+            self.has_yielded.store(false, Relaxed);
+            let stalled = now.since(Nanos(self.polled.load(Relaxed)));
+            self.stalled.store(self.stalled.load(Relaxed).saturating_add(stalled.0), Relaxed);
+        }
+        self.polled.store(now.0, Relaxed);
     }
 
     /// The guest was polled; returns the time now, so that the caller need not ask again.
     pub(crate) fn leave(&self) -> Nanos {
         let now = self.clock.now();
-        let spent = now.since(Nanos(self.poll_started.load(Relaxed)));
+        let spent = now.since(Nanos(self.polled.load(Relaxed)));
+        self.polled.store(now.0, Relaxed);
         self.used.store(self.used.load(Relaxed).saturating_add(spent.0), Relaxed);
         now
     }
 
     /// Called from the epoch callback, inside a poll.
     pub(crate) fn tick(&self) -> Tick {
-        let spent = self.clock.now().since(Nanos(self.poll_started.load(Relaxed)));
+        let spent = self.clock.now().since(Nanos(self.polled.load(Relaxed)));
         if self.used.load(Relaxed).saturating_add(spent.0) > self.budget.load(Relaxed) {
             self.breach(Breach::Cpu);
             return Tick::Spent;
         }
         if self.lane.load(Relaxed) == SLOW {
+            self.has_yielded.store(true, Relaxed);
             return Tick::Share;
         }
         let ticks = self.ticks.load(Relaxed) + 1;
@@ -147,6 +205,7 @@ impl Vitals {
             return Tick::Stay;
         }
         self.lane.store(LEAVING, Relaxed);
+        self.has_yielded.store(true, Relaxed);
         Tick::Leave
     }
 
@@ -161,8 +220,10 @@ impl Vitals {
 
     /// The answer's head is out or bytes moved: the CPU budget counts anew.
     pub(crate) fn refill(&self) {
-        self.cpu_total.store(self.cpu_total.load(Relaxed) + self.used.load(Relaxed), Relaxed);
+        let used = self.used.load(Relaxed);
         self.used.store(0, Relaxed);
+        self.spent.store(self.spent.load(Relaxed).saturating_add(used), Relaxed);
+        self.cpu_total.store(self.cpu_total.load(Relaxed).saturating_add(used), Relaxed);
     }
 
     /// Leaves the guest only this much more CPU.
@@ -205,10 +266,6 @@ impl Vitals {
         self.request.load(Relaxed)
     }
 
-    pub(crate) fn is_busy(&self) -> bool {
-        self.is_busy.load(Relaxed)
-    }
-
     pub(crate) fn cpu_total(&self) -> Nanos {
         Nanos(self.cpu_total.load(Relaxed))
     }
@@ -220,14 +277,13 @@ impl Vitals {
 
 #[cfg(test)]
 mod tests {
-    use cyte_organism::lineage::{CellId, Niche};
+    use cyte_organism::lineage::Lineage;
 
     use super::*;
 
     #[test]
     fn a_spent_budget_is_noticed_at_a_tick_and_bytes_refill_it() {
-        let birth = Birth { id: CellId(1), mother: None, generation: 0, niche: Niche(1) };
-        let vitals = Vitals::new(Clock::start(), birth);
+        let vitals = Vitals::new(Clock::start(), Lineage::default().add(None));
         vitals.begin(7, Nanos(0));
         vitals.enter();
         std::thread::sleep(std::time::Duration::from_millis(1));
@@ -241,5 +297,33 @@ mod tests {
         assert!(vitals.moves_to_slow_lane());
         assert!(!vitals.moves_to_slow_lane());
         assert_eq!(vitals.tick(), Tick::Share);
+    }
+
+    #[test]
+    fn a_message_pays_for_what_it_computes_and_not_for_what_others_do() {
+        let vitals = Vitals::new(Clock::start(), Lineage::default().add(None));
+        let pause = || std::thread::sleep(std::time::Duration::from_millis(2));
+        vitals.begin(1, Nanos::from_millis(60_000));
+        vitals.take_in();
+        vitals.enter();
+        pause();
+        vitals.tick();
+        assert_eq!(vitals.tick(), Tick::Leave);
+        vitals.leave();
+        pause();
+        vitals.enter();
+        vitals.refill();
+        vitals.leave();
+        // A wait of its own is not stalled.
+        pause();
+        vitals.enter();
+        vitals.leave();
+        let effort = vitals.end();
+        let two = Nanos::from_millis(2);
+        assert!(effort.computed >= two && effort.stalled >= two, "{effort:?}");
+        let all = vitals.clock().now().since(Nanos(0));
+        assert!(effort.computed.0 + effort.stalled.0 + two.0 <= all.0, "{effort:?} of {all:?}");
+        assert_eq!((vitals.end().computed, vitals.inflight()), (effort.computed, 0));
+        assert_eq!(vitals.cpu_total(), effort.computed);
     }
 }

@@ -120,6 +120,7 @@ mod tests {
         Usage {
             cells: 0,
             cells_max: 0,
+            stems: 16,
             memory_bytes: 0,
             memory_max_bytes: 0,
             memory_refused: 0,

@@ -54,16 +54,19 @@ pub enum Happening {
         /// The first address, as a URL.
         url: String,
     },
-    /// Cells were made ready or asked to retire by the governor.
-    Balanced {
+    /// The hormone law made cells or let some end; told at most once a second for each gene and
+    /// cause.
+    Regulated {
         /// The gene's name.
         gene: String,
-        /// Cells made ready ahead of need.
-        prepared: u32,
-        /// Ready cells retired.
-        retired: u32,
-        /// Why: the numbers that led to it.
+        /// Cells made since it was told last.
+        born: u32,
+        /// Cells told to end since it was told last.
+        ended: u32,
+        /// Why: `growth`, `surplus`, `floor`, `renewal`, `pressure` or `bound`.
         cause: String,
+        /// The numbers that led to the last of them.
+        why: String,
     },
     /// A cell died before its uses were spent.
     CellDied {

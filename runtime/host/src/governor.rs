@@ -1,31 +1,41 @@
 //! The governor: one closed [`Event`] enum and one loop around the organism's pure decisions.
 //!
-//! At each tick it starts what is wanted and missing ([`expression`]), samples every tissue, hands
-//! the samples to the organism and performs what comes back, each response at exactly one door. It
-//! ticks while anything is active or left to forget; after that it sleeps until the engine's
-//! [`Alarm`] rings at a request, or somebody tells it something. The gateway never waits for it: a
-//! request that finds no cell makes one at once.
+//! At each look it starts what is wanted and missing ([`expression`]), hands what the tissues say to
+//! the hormone law ([`homeostasis`]) and performs what comes back, each decision at exactly one
+//! door. It looks at every tick while the law wants to, sooner where a queue is felt; otherwise it
+//! sleeps until the engine's [`Alarm`] rings, or somebody tells it something. The gateway never
+//! waits for it: a request that finds no cell calls for one on its own, as far as the law last
+//! allowed.
 //!
 //! Births and deaths are recorded in sums ([`census`]), so that a gene that is born or dies with
 //! every request does not drown what else happens.
 
 mod census;
 mod expression;
+mod ground;
+mod homeostasis;
+mod levels;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use cyte_dna::GeneName;
-use cyte_engine::Alarm;
-use cyte_organism::homeostasis::Sample;
+pub use cyte_engine::Tally;
+use cyte_engine::{Alarm, Ring};
+use cyte_organism::constants::Constants;
+use cyte_organism::law::{Act, Decision, Demand, Trace};
+use cyte_organism::lineage::Niche;
 use cyte_organism::phenotype::Cause;
-use cyte_organism::{Nanos, Organism, Response, Stimulus};
-use tokio::sync::mpsc;
+use cyte_organism::{Nanos, Reading, ReleaseError};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::event::{EventLog, Happening};
 use census::Census;
 use expression::{Expression, Look};
 pub use expression::{Outlook, Pressure};
+pub use ground::{Ground, Soil};
+use homeostasis::{Homeostasis, Seen};
+pub use levels::{Levels, Now as LevelsNow};
 
 /// How soon the tissues are looked at after a cell died: many that die together cost one look.
 const AFTER_A_DEATH: Nanos = Nanos::from_millis(1);
@@ -37,10 +47,12 @@ const AFTER_AN_EXPRESSION: Nanos = Nanos::from_millis(20);
 const INBOX: usize = 1_024;
 
 /// What can happen to a governor. Closed: whatever is not here does not happen.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Event {
     /// It is time to look at the tissues.
     Tick,
+    /// Requests wait where none waited before.
+    Queued,
     /// A cell died before its uses were spent.
     CellDied {
         /// Its gene.
@@ -67,6 +79,24 @@ pub enum Event {
         /// What it was done to.
         subject: String,
     },
+    /// An operator releases a hormone.
+    Release {
+        /// To the cells of this gene; to all where there is none.
+        gene: Option<GeneName>,
+        /// From -1 to the most that a cell may report; positive asks for growth.
+        strength: f64,
+        /// Told what became of it, where somebody wants to know.
+        answer: Option<oneshot::Sender<Result<(), ReleaseError>>>,
+    },
+    /// Somebody asks what a cell felt at the last look.
+    Ask {
+        /// Its gene.
+        gene: GeneName,
+        /// Its niche.
+        niche: Niche,
+        /// Told what it felt; nothing where the law did not see it.
+        answer: oneshot::Sender<Option<Trace>>,
+    },
     /// The host stops; the loop ends.
     Shutdown,
 }
@@ -75,16 +105,23 @@ pub enum Event {
 pub trait Population: Send + Sync {
     /// Whose cells these are.
     fn gene(&self) -> &GeneName;
-    /// What is, since the last look.
-    fn sample(&self) -> Sample;
-    /// Cells born since the host started.
-    fn born(&self) -> u64;
+    /// Every niche into `cells`, ascending, and the rest as sums; starts a new window for the peak.
+    fn look(&self, cells: &mut Vec<Reading>) -> Tally;
+    /// When the longest-waiting request came.
+    fn head(&self) -> Option<Nanos>;
     /// Cells alive or being made, without those that are about to end.
     fn staying(&self) -> u32;
-    /// Messages that one cell holds at once; samples are counted in them.
-    fn slots(&self) -> u32;
     /// Whether a living cell has answered a message or is at least this old.
     fn has_settled(&self, age: Nanos) -> bool;
+    /// What requests may do on their own from now on.
+    fn publish(&self, demand: Demand);
+    /// Makes one more cell as a daughter of who holds `mother`, from a stem or from nothing; says
+    /// whether there was one.
+    fn beget(&self, mother: Option<Niche>, from_stem: bool) -> bool;
+    /// Ends who holds a niche, when it finished what it has.
+    fn end(&self, niche: Niche);
+    /// Makes successors of one-use cells ready, a few.
+    fn renew(&self);
     /// Makes up to `count` cells ready, off the request path.
     fn prepare(&self, count: u32);
     /// Retires up to `count` of the coldest cells that rest.
@@ -105,10 +142,13 @@ impl Ear {
     /// something too.
     pub fn alarm(&self) -> Arc<Alarm> {
         let ear = self.0.downgrade();
-        Alarm::new(move || {
+        Alarm::new(move |ring| {
             if let Some(ear) = ear.upgrade() {
                 // A full inbox wakes the governor as well.
-                let _ = ear.try_send(Event::Tick);
+                let _ = ear.try_send(match ring {
+                    Ring::Request => Event::Tick,
+                    Ring::Queue => Event::Queued,
+                });
             }
         })
     }
@@ -120,10 +160,30 @@ pub fn inbox() -> (Ear, mpsc::Receiver<Event>) {
     (Ear(sender), receiver)
 }
 
+/// What a governor rules by, and where it says how things stand.
+pub struct Charge {
+    /// The DNA's constants of the hormone law.
+    pub constants: Constants,
+    /// What all tissues share.
+    pub ground: Box<dyn Ground>,
+    /// Where hormones and cells are shown.
+    pub levels: Arc<Levels>,
+    /// What is wanted.
+    pub pressure: Pressure,
+}
+
+impl std::fmt::Debug for Charge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Charge").field("pressure", &self.pressure).finish_non_exhaustive()
+    }
+}
+
 /// The loop's state.
 pub struct Governor {
-    organism: Organism,
+    homeostasis: Homeostasis,
     expression: Expression,
+    ground: Box<dyn Ground>,
+    levels: Arc<Levels>,
     populations: Vec<Arc<dyn Population>>,
     census: Census,
     events: Arc<EventLog>,
@@ -149,18 +209,21 @@ enum Next {
 }
 
 impl Governor {
-    /// A governor of these tissues under this pressure. `alarm` is the one that they ring.
+    /// A governor of these tissues. `alarm` is the one that they ring.
     pub fn new(
         populations: Vec<Arc<dyn Population>>,
         events: Arc<EventLog>,
         alarm: Arc<Alarm>,
         inbox: mpsc::Receiver<Event>,
-        pressure: Pressure,
+        charge: Charge,
     ) -> Self {
+        let Charge { constants, ground, levels, pressure } = charge;
         let census = Census::new(populations.len());
         Self {
-            organism: Organism::default(),
+            homeostasis: Homeostasis::new(constants, pressure.seed, populations.len()),
             expression: Expression::new(pressure),
+            ground,
+            levels,
             populations,
             census,
             events,
@@ -200,6 +263,7 @@ impl Governor {
     fn handle(&mut self, now: Nanos, event: Event) -> Next {
         match event {
             Event::Tick => self.tick(now),
+            Event::Queued => self.feel(now),
             Event::CellDied { gene, cell, reason, born, served, cause } => {
                 self.expression.died(now, &gene, cause, born, served);
                 if self.census.may_tell(now) {
@@ -218,6 +282,16 @@ impl Governor {
                 self.events.record(Happening::Operator { uid, verb, subject });
                 self.look_by(now);
             }
+            Event::Release { gene, strength, answer } => {
+                let released = self.release(gene.as_ref(), strength);
+                // Whoever asked may be gone.
+                let _ = answer.map(|answer| answer.send(released));
+                self.look_by(now);
+            }
+            Event::Ask { gene, niche, answer } => {
+                let felt = self.place_of(&gene).and_then(|at| self.homeostasis.trace(at, niche));
+                let _ = answer.send(felt);
+            }
             Event::Shutdown => return Next::Stop,
         }
         Next::GoOn
@@ -231,33 +305,101 @@ impl Governor {
         self.populations.iter().position(|tissue| tissue.gene() == gene)
     }
 
+    /// Requests wait: the law looks when the first of them has waited long enough to be felt.
+    fn feel(&mut self, now: Nanos) {
+        self.alarm.heard();
+        let heads = self.populations.iter().enumerate().filter_map(|(at, tissue)| Some((at, tissue.head()?)));
+        // A class that the law does not know yet was never looked at.
+        let looks = heads.map(|(at, head)| self.homeostasis.reflex(at, head).unwrap_or(now));
+        if let Some(soonest) = looks.min() {
+            self.look_by(soonest);
+        }
+    }
+
+    fn release(&mut self, gene: Option<&GeneName>, strength: f64) -> Result<(), ReleaseError> {
+        let chosen = |tissue: &Arc<dyn Population>| gene.is_none_or(|gene| tissue.gene() == gene);
+        let places: Vec<usize> = self
+            .populations
+            .iter()
+            .enumerate()
+            .filter(|(_, tissue)| chosen(tissue))
+            .map(|(at, _)| at)
+            .collect();
+        places.into_iter().try_for_each(|at| self.homeostasis.command(at, strength))
+    }
+
     fn tick(&mut self, now: Nanos) {
-        // Before anything is started: a cell that is being made looks like one that works.
-        let samples: Vec<Sample> = self.populations.iter().map(|population| population.sample()).collect();
+        self.alarm.heard();
+        for (population, seen) in self.populations.iter().zip(self.homeostasis.seen_mut()) {
+            seen.tally = population.look(&mut seen.cells);
+        }
         let look = self.expression.look(now, &self.populations);
         let has_expressed = self.express(now, look);
-        let mut responses = Vec::new();
-        for (population, sample) in self.populations.iter().zip(&samples) {
-            let sample = self.expression.as_met(population.gene(), *sample);
-            let stimulus = Stimulus::Tissue(population.gene().clone(), sample);
-            self.organism.handle(now, stimulus, &mut responses);
+        for (population, seen) in self.populations.iter().zip(self.homeostasis.seen_mut()) {
+            seen.least = self.expression.as_met(population.gene(), &seen.tally);
         }
-        responses.retain(|response| match response {
-            Response::Prepare(gene, _) => self.expression.allows_spares(gene),
-            Response::Retire(..) => true,
-        });
-        let did_nothing = responses.is_empty() && !has_expressed;
-        for response in responses {
-            self.perform(response, &samples);
-        }
-        self.due = self.organism.next_deadline(now);
-        self.doze(now, did_nothing);
+        let has_decided = self.regulate(now);
+        self.due = self.homeostasis.next_deadline(now);
+        self.doze(now, !has_expressed && !has_decided);
         self.take_census(now, self.due.is_none());
         if has_expressed {
             self.look_by(now + AFTER_AN_EXPRESSION);
         }
         if let Some(again) = self.expression.due() {
             self.look_by(again);
+        }
+    }
+
+    /// Runs the law and does what it decided; says whether there was anything. An egg does nothing.
+    fn regulate(&mut self, now: Nanos) -> bool {
+        if self.homeostasis.is_dormant() {
+            return false;
+        }
+        let host = self.ground.look(now);
+        let decisions = match self.homeostasis.decide(now, host) {
+            Ok(decisions) => decisions.to_vec(),
+            Err(refused) => {
+                tracing::error!("the hormone law refuses a class: {refused}");
+                return false;
+            }
+        };
+        for decision in &decisions {
+            self.perform(decision);
+        }
+        for (at, population) in self.populations.iter().enumerate() {
+            if let Some(demand) = self.homeostasis.demand(at) {
+                population.publish(demand);
+            }
+            if self.expression.allows_spares(population.gene()) {
+                population.renew();
+            }
+        }
+        self.levels.show(host, &self.homeostasis, &self.populations);
+        !decisions.is_empty()
+    }
+
+    /// Each decision has one door.
+    fn perform(&mut self, decision: &Decision) {
+        let (class, act, cause, trace) = match *decision {
+            Decision::Refill(count) => return self.ground.make_stems(count),
+            Decision::Dissolve(count) => return self.ground.dissolve_stems(count),
+            Decision::Cell { class, act, cause, trace } => (class.0 as usize, act, cause, trace),
+        };
+        let Some(population) = self.populations.get(class) else { return };
+        let is_waited_for = self.homeostasis.seen().get(class).is_some_and(|seen| seen.tally.queued > 0);
+        let may_grow = is_waited_for || self.expression.allows_spares(population.gene());
+        let is_done = match act {
+            Act::Differentiate { mother } => may_grow && population.beget(mother, true),
+            Act::Divide { mother } => may_grow && population.beget(Some(mother), false),
+            Act::Found => may_grow && population.beget(None, false),
+            Act::Die { niche } => {
+                population.end(niche);
+                true
+            }
+        };
+        if is_done {
+            self.census.decided(class, act, cause, trace);
+            self.levels.decided(class, act, cause, trace);
         }
     }
 
@@ -288,13 +430,13 @@ impl Governor {
     }
 
     /// Where nothing is left to do: sets the alarm, looks once more for what came before it was
-    /// set, and only then sleeps without an end.
+    /// set, as soon as the law looks again at all, and only then sleeps without an end.
     fn doze(&mut self, now: Nanos, did_nothing: bool) {
         let is_idle = self.due.is_none() && did_nothing;
         match (is_idle, self.is_dozing) {
             (true, false) => {
                 self.alarm.set();
-                self.due = Some(now);
+                self.due = Some(now + self.homeostasis.constants().reflex_gap);
             }
             (false, true) => self.alarm.unset(),
             _ => {}
@@ -305,47 +447,21 @@ impl Governor {
         self.is_dozing = is_idle;
     }
 
-    /// Tells of births, and of deaths that were not told one by one.
+    /// Tells of births, of decisions, and of deaths that were not told one by one.
     fn take_census(&mut self, now: Nanos, is_last: bool) {
-        for (at, population) in self.populations.iter().enumerate() {
-            let Some(change) = self.census.take(at, now, population.born(), is_last) else { continue };
+        let born = self.homeostasis.seen().iter().map(|seen: &Seen| seen.tally.born);
+        for ((at, population), born) in self.populations.iter().enumerate().zip(born) {
             let gene = population.gene().to_string();
+            for deed in self.census.take_deeds(at, now, is_last) {
+                self.events.record(deed.happening(&gene));
+            }
+            let Some(change) = self.census.take(at, now, born, is_last) else { continue };
             if change.born > 0 {
                 self.events.record(Happening::CellsBorn { gene: gene.clone(), count: change.born });
             }
             if change.died > 0 {
                 self.events.record(Happening::CellsDied { gene, count: change.died });
             }
-        }
-    }
-
-    /// Each response has one door.
-    fn perform(&self, response: Response, samples: &[Sample]) {
-        let (gene, prepare, retire) = match response {
-            Response::Prepare(gene, count) => (gene, count, 0),
-            Response::Retire(gene, count) => (gene, 0, count),
-        };
-        let found = self.populations.iter().zip(samples).find(|(tissue, _)| *tissue.gene() == gene);
-        let Some((population, sample)) = found else { return };
-        let slots = population.slots().max(1);
-        if prepare > 0 {
-            population.prepare(prepare.div_ceil(slots));
-        }
-        if retire >= slots {
-            population.retire(retire / slots);
-        }
-        // One-use cells are renewed with every request; a record of each would be noise.
-        if !sample.one_use {
-            let cause = format!(
-                "ready {} busy {} peak {} bounds {}..{}",
-                sample.ready, sample.busy, sample.busy_peak, sample.min, sample.max
-            );
-            self.events.record(Happening::Balanced {
-                gene: gene.to_string(),
-                prepared: prepare,
-                retired: retire,
-                cause,
-            });
         }
     }
 }
@@ -360,33 +476,58 @@ mod tests {
     use cyte_organism::expressor::Switch;
     use std::sync::Mutex;
 
+    /// A tissue of which the test says what is there, and which notes what is asked of it: cells to
+    /// make and cells to end.
     struct Fake {
         gene: GeneName,
-        sample: Mutex<Sample>,
+        tally: Mutex<Tally>,
+        cells: Mutex<Vec<Reading>>,
         asked: Mutex<Vec<(u32, u32)>>,
-        born: std::sync::atomic::AtomicU64,
+    }
+
+    impl Fake {
+        /// So many cells rest since the start.
+        fn has(&self, cells: u64) {
+            let rests = |niche| Reading {
+                niche: Niche(niche),
+                mother: (niche > 1).then_some(Niche(1)),
+                phase: cyte_organism::Phase::Ready,
+                inflight: 0,
+                since: Nanos(1),
+            };
+            *self.cells.lock().unwrap() = (1..=cells).map(rests).collect();
+            self.tally.lock().unwrap().staying = cells as u32;
+        }
     }
 
     impl Population for Fake {
         fn gene(&self) -> &GeneName {
             &self.gene
         }
-        fn sample(&self) -> Sample {
-            *self.sample.lock().unwrap()
+        fn look(&self, cells: &mut Vec<Reading>) -> Tally {
+            cells.clone_from(&self.cells.lock().unwrap());
+            *self.tally.lock().unwrap()
         }
-        fn born(&self) -> u64 {
-            self.born.load(std::sync::atomic::Ordering::Relaxed)
+        fn head(&self) -> Option<Nanos> {
+            self.tally.lock().unwrap().head
         }
         fn staying(&self) -> u32 {
-            let sample = self.sample.lock().unwrap();
-            sample.ready + sample.busy
-        }
-        fn slots(&self) -> u32 {
-            1
+            self.tally.lock().unwrap().staying
         }
         fn has_settled(&self, _age: Nanos) -> bool {
             false
         }
+        fn publish(&self, _demand: Demand) {}
+        fn beget(&self, _mother: Option<Niche>, _from_stem: bool) -> bool {
+            self.asked.lock().unwrap().push((1, 0));
+            true
+        }
+        fn end(&self, niche: Niche) {
+            self.asked.lock().unwrap().push((0, 1));
+            self.cells.lock().unwrap().retain(|cell| cell.niche != niche);
+            self.tally.lock().unwrap().staying -= 1;
+        }
+        fn renew(&self) {}
         fn prepare(&self, count: u32) {
             self.asked.lock().unwrap().push((count, 0));
         }
@@ -395,13 +536,29 @@ mod tests {
         }
     }
 
-    fn fake(min: u32, one_use: bool) -> Arc<Fake> {
-        let sample = Sample { ready: 0, busy: 0, busy_peak: 0, min, max: 8, one_use, active: false };
+    /// A host with room and stems, which notes what is asked of it.
+    struct Garden(Arc<Mutex<(u32, u32)>>);
+
+    impl Ground for Garden {
+        fn look(&mut self, _now: Nanos) -> cyte_organism::law::HostSample {
+            let (stems, room) = *self.0.lock().unwrap();
+            cyte_organism::law::HostSample { stems, room, cores: 2, ..Default::default() }
+        }
+        fn make_stems(&self, count: u32) {
+            self.0.lock().unwrap().0 += count;
+        }
+        fn dissolve_stems(&self, count: u32) {
+            self.0.lock().unwrap().0 -= count;
+        }
+    }
+
+    fn fake(least: u32) -> Arc<Fake> {
+        let tally = Tally { least, most: 8, slots: 1, target: Nanos::from_millis(20), ..Tally::default() };
         Arc::new(Fake {
             gene: "front".parse().unwrap(),
-            sample: Mutex::new(sample),
+            tally: Mutex::new(tally),
+            cells: Mutex::default(),
             asked: Mutex::default(),
-            born: std::sync::atomic::AtomicU64::default(),
         })
     }
 
@@ -414,8 +571,8 @@ mod tests {
         let (path, _) = scratch("governor");
         let state = StateFolder::open(&path).unwrap();
         let mut gene = Gene::new(tissue.gene.clone(), Role::Drone, Blob::of(b""));
-        let Sample { min, max, .. } = tissue.sample();
-        gene.express = Expression { min, max: Some(max), ..Expression::default() };
+        let Tally { least, most, .. } = *tissue.tally.lock().unwrap();
+        gene.express = Expression { min: least, max: Some(most), ..Expression::default() };
         let (wishes, _) = Wishes::load(state.head(), &[gene], 1).unwrap();
         let pressure = Pressure {
             wishes: Arc::new(wishes),
@@ -427,7 +584,14 @@ mod tests {
         let events = EventLog::new(None);
         let (ear, inbox) = inbox();
         let populations: Vec<Arc<dyn Population>> = vec![tissue.clone()];
-        (Governor::new(populations, events.clone(), ear.alarm(), inbox, pressure), ear, events)
+        let policy = cyte_dna::Policy::default();
+        let charge = Charge {
+            constants: Constants::new(&policy.hormones, &policy.pool).unwrap(),
+            ground: Box::new(Garden(Arc::new(Mutex::new((0, 100))))),
+            levels: Arc::default(),
+            pressure,
+        };
+        (Governor::new(populations, events.clone(), ear.alarm(), inbox, charge), ear, events)
     }
 
     fn died(tissue: &Fake, cell: u64) -> Event {
@@ -447,35 +611,83 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_started_once_by_the_expressor_and_told() {
-        let tissue = fake(2, false);
+        let tissue = fake(2);
         let (mut governor, _ear, events) = governor(&tissue);
         governor.handle(Nanos(0), Event::Tick);
-        assert_eq!(*tissue.asked.lock().unwrap(), [(2, 0)], "the resting law asks for no more");
+        assert_eq!(*tissue.asked.lock().unwrap(), [(2, 0)], "the hormone law asks for no more");
         let expressed = Happening::Expressed { gene: "front".into(), cells: 2, revision: 1 };
         assert_eq!(told(&events), [expressed]);
-        tissue.sample.lock().unwrap().ready = 2;
+        tissue.has(2);
         governor.handle(Nanos::from_millis(20), Event::Tick);
         assert_eq!(tissue.asked.lock().unwrap().len(), 1, "nothing is missing, nothing is surplus");
     }
 
     #[test]
-    fn a_tick_performs_what_the_organism_says_and_notes_why() {
-        let tissue = fake(2, false);
-        tissue.sample.lock().unwrap().ready = 5;
+    fn surplus_ends_cell_by_cell_down_to_what_is_wanted_and_is_told() {
+        let tissue = fake(2);
+        tissue.has(5);
         let (mut governor, _ear, events) = governor(&tissue);
-        governor.handle(Nanos(0), Event::Tick);
-        assert_eq!(*tissue.asked.lock().unwrap(), [(0, 3)], "down to what is wanted");
-        assert!(matches!(told(&events)[..], [Happening::Balanced { prepared: 0, retired: 3, .. }]));
+        let mut now = Nanos(1);
+        while let Some(due) = governor.due.filter(|due| *due < Nanos::from_millis(60_000)) {
+            now = due.max(now + Nanos(1));
+            governor.handle(now, Event::Tick);
+        }
+        assert_eq!(tissue.staying(), 2);
+        assert_eq!(governor.due, None, "and then there is nothing to look at");
+        let told = told(&events);
+        let ended: u32 = told
+            .iter()
+            .map(|told| match told {
+                Happening::Regulated { ended, born: 0, cause, .. } if cause == "surplus" => *ended,
+                other => panic!("{other:?}"),
+            })
+            .sum();
+        assert_eq!(ended, 3);
+    }
+
+    #[test]
+    fn a_felt_queue_makes_the_law_look_and_grow() {
+        let tissue = fake(0);
+        tissue.has(1);
+        let (mut governor, _ear, _) = governor(&tissue);
+        governor.handle(Nanos(1), Event::Tick);
+        let came = Nanos::from_millis(10);
+        tissue.cells.lock().unwrap()[0].inflight = 1;
+        {
+            let mut tally = tissue.tally.lock().unwrap();
+            (tally.queued, tally.head, tally.arrived) = (3, Some(came), 4);
+        }
+        governor.handle(came, Event::Queued);
+        assert_eq!(governor.due, Some(came + Nanos::from_millis(4)), "a fifth of the wait that does no harm");
+        governor.handle(came + Nanos::from_millis(4), Event::Tick);
+        let born = tissue.asked.lock().unwrap().iter().filter(|asked| **asked == (1, 0)).count();
+        assert!((1..=4).contains(&born), "{born}");
+    }
+
+    #[test]
+    fn a_hormone_that_an_operator_releases_is_heard_and_nonsense_is_refused() {
+        let tissue = fake(0);
+        tissue.has(2);
+        let (mut governor, _ear, _) = governor(&tissue);
+        governor.handle(Nanos(1), Event::Tick);
+        let release = |governor: &mut Governor, strength| {
+            let (answer, mut told) = oneshot::channel();
+            governor.handle(Nanos(2), Event::Release { gene: None, strength, answer: Some(answer) });
+            told.try_recv().unwrap()
+        };
+        assert_eq!(release(&mut governor, f64::NAN), Err(ReleaseError::Strength));
+        assert_eq!(release(&mut governor, 1.0), Ok(()));
+        governor.handle(Nanos::from_millis(21), Event::Tick);
+        let grown = tissue.asked.lock().unwrap().iter().any(|asked| *asked == (1, 0));
+        assert!(grown, "it asks for as many again");
     }
 
     #[test]
     fn with_expression_off_nothing_starts_ahead() {
-        let tissue = fake(2, true);
+        let tissue = fake(2);
         let (mut governor, _ear, events) = governor_with(&tissue, Switch::Off);
-        let busy = Sample { busy: 3, busy_peak: 3, active: true, ..tissue.sample() };
-        *tissue.sample.lock().unwrap() = busy;
+        tissue.tally.lock().unwrap().arrived = 3;
         governor.handle(Nanos(0), Event::Tick);
-        *tissue.sample.lock().unwrap() = Sample { busy: 0, active: false, ..busy };
         governor.handle(Nanos::from_millis(20), Event::Tick);
         assert!(tissue.asked.lock().unwrap().is_empty());
         let reasons: Vec<_> =
@@ -489,7 +701,7 @@ mod tests {
     /// The wait doubles, a crash loop waits a minute, and a changed wish does not wait.
     #[test]
     fn a_gene_whose_cells_die_young_is_started_ever_later() {
-        let tissue = fake(1, false);
+        let tissue = fake(1);
         let (mut governor, _ear, events) = governor(&tissue);
         let (mut now, mut waits) = (Nanos(0), Vec::new());
         for _ in 0..6 {
@@ -518,40 +730,42 @@ mod tests {
 
     #[test]
     fn an_idle_host_sleeps_until_it_is_woken_and_a_busy_one_is_looked_at_often() {
-        let tissue = fake(0, false);
+        let tissue = fake(0);
         let (mut governor, _ear, _) = governor(&tissue);
         governor.handle(Nanos(5), Event::Tick);
-        assert_eq!(governor.due, Some(Nanos(5)), "one more look after the alarm was set");
-        governor.handle(Nanos(6), Event::Tick);
+        let again = Nanos::from_millis(2) + Nanos(5);
+        assert_eq!(governor.due, Some(again), "one more look after the alarm was set");
+        governor.handle(again, Event::Tick);
         assert_eq!(governor.due, None);
-        tissue.sample.lock().unwrap().active = true;
-        governor.handle(Nanos::from_millis(1), Event::Tick);
+        tissue.tally.lock().unwrap().arrived = 1;
+        governor.handle(Nanos::from_millis(5), Event::Tick);
         let due = governor.due.unwrap();
-        assert!(due <= Nanos::from_millis(21), "{due:?}");
+        assert!(due <= Nanos::from_millis(25), "{due:?}");
     }
 
     /// What comes between the look and the alarm is found by the second look.
     #[test]
     fn a_request_between_the_look_and_the_alarm_is_not_missed() {
-        let tissue = fake(0, false);
+        let tissue = fake(0);
         let (mut governor, _ear, _) = governor(&tissue);
         governor.handle(Nanos(5), Event::Tick);
-        tissue.sample.lock().unwrap().active = true;
+        tissue.tally.lock().unwrap().arrived = 1;
         governor.handle(Nanos(6), Event::Tick);
         assert!(governor.due.is_some() && !governor.is_dozing);
     }
 
     #[test]
     fn births_and_a_flood_of_deaths_are_told_in_sums() {
-        let tissue = fake(0, true);
+        let tissue = fake(0);
         let (mut governor, _ear, events) = governor(&tissue);
-        tissue.sample.lock().unwrap().active = true;
-        tissue.born.store(3, std::sync::atomic::Ordering::Relaxed);
+        (tissue.tally.lock().unwrap().arrived, tissue.tally.lock().unwrap().born) = (3, 3);
         governor.handle(Nanos::from_millis(1), Event::Tick);
         let born = |count| Happening::CellsBorn { gene: "front".into(), count };
         assert_eq!(told(&events), [born(3)], "the first at once");
         for ms in 2..900 {
-            tissue.born.store(3 + ms, std::sync::atomic::Ordering::Relaxed);
+            let mut tally = tissue.tally.lock().unwrap();
+            (tally.arrived, tally.born) = (3 + ms, 3 + ms);
+            drop(tally);
             let died = died(&tissue, ms);
             governor.handle(Nanos::from_millis(ms), died);
             governor.handle(Nanos::from_millis(ms), Event::Tick);
@@ -561,13 +775,11 @@ mod tests {
         governor.handle(Nanos::from_millis(1_001), Event::Tick);
         let died = Happening::CellsDied { gene: "front".into(), count: 898 - one_by_one as u64 };
         assert_eq!(told(&events)[1 + one_by_one..], [born(899), died]);
-        let looks = governor.due.unwrap();
-        assert!(looks > Nanos::from_millis(1_001));
     }
 
     #[test]
     fn what_is_told_is_recorded_and_shutdown_stops() {
-        let tissue = fake(0, false);
+        let tissue = fake(0);
         let (mut governor, _ear, events) = governor(&tissue);
         governor.handle(Nanos(0), died(&tissue, 3));
         governor.handle(Nanos(0), Event::Operator { uid: 1, verb: "secret.set".into(), subject: "x".into() });
@@ -578,7 +790,7 @@ mod tests {
     #[tokio::test]
     async fn the_loop_ends_when_told_and_when_nobody_is_left() {
         for drop_ear in [false, true] {
-            let tissue = fake(0, false);
+            let tissue = fake(0);
             let (governor, ear, _) = governor(&tissue);
             if drop_ear {
                 drop(ear);

@@ -14,13 +14,14 @@ use cyte_engine::capability::http::Outbound;
 use cyte_engine::capability::log::{Death, Level, LogLine, LogSink, Source};
 use cyte_engine::capability::{Folder, Hands};
 use cyte_engine::{CellPre, Genome, Inspection, PrepareError, Tissue};
-use cyte_organism::Nanos;
-use cyte_organism::homeostasis::Sample;
+use cyte_organism::law::Demand;
+use cyte_organism::lineage::Niche;
+use cyte_organism::{Nanos, Reading};
 
 use crate::codes::Code;
 use crate::error::CliError;
 use crate::event::Happening;
-use crate::governor::{Ear, Event, Population};
+use crate::governor::{Ear, Event, Population, Tally};
 use crate::log::{GuestLog, Said, Stream};
 use crate::state::StateFolder;
 use crate::state::trust::Admitted;
@@ -320,20 +321,32 @@ impl Population for Governed {
         &self.0.gene().name
     }
 
-    fn sample(&self) -> Sample {
-        self.0.sample()
+    fn look(&self, cells: &mut Vec<Reading>) -> Tally {
+        self.0.look(cells)
     }
 
-    fn born(&self) -> u64 {
-        self.0.born()
+    fn head(&self) -> Option<Nanos> {
+        self.0.head()
     }
 
     fn staying(&self) -> u32 {
         self.0.staying()
     }
 
-    fn slots(&self) -> u32 {
-        self.0.slots()
+    fn publish(&self, demand: Demand) {
+        self.0.publish(demand);
+    }
+
+    fn beget(&self, mother: Option<Niche>, from_stem: bool) -> bool {
+        self.0.beget(mother, from_stem)
+    }
+
+    fn end(&self, niche: Niche) {
+        self.0.end(niche);
+    }
+
+    fn renew(&self) {
+        self.0.renew();
     }
 
     fn has_settled(&self, age: Nanos) -> bool {

@@ -18,6 +18,7 @@ use cyte_engine::{
     Alarm, Clock, Genome, GenomeConfig, Geometry, Incubator, Lanes, TaskArguments, TaskEnd, Tissue,
 };
 use cyte_gateway::{AccessLog, Claim, FrontLimits, Gateway, Listener, Mount, RouteConflict, Routes};
+use cyte_organism::constants::Constants;
 use cyte_organism::expressor::Switch;
 use cyte_organism::wish::Dropped;
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -29,7 +30,7 @@ use crate::control::find::Place;
 use crate::control::{HostView, server};
 use crate::error::CliError;
 use crate::event::{EventLog, Happening};
-use crate::governor::{self, Ear, Event, Governor, Population, Pressure};
+use crate::governor::{self, Charge, Ear, Event, Governor, Population, Pressure, Soil};
 use crate::growth::{self, Governed, Grown};
 use crate::log::{GuestLog, Show};
 use crate::machine::{Machine, Plan};
@@ -272,14 +273,14 @@ impl Host {
             wishes: body.wishes,
             switch: body.switch,
             outlook: Arc::default(),
+            levels: Arc::default(),
             ear: ear.clone(),
             clock,
             address,
         });
         let populations =
             tissues.into_iter().map(|tissue| -> Arc<dyn Population> { Arc::new(Governed(tissue)) }).collect();
-        let pressure = pressure(&view, body.switch)?;
-        let governor = Governor::new(populations, events.clone(), alarm, inbox, pressure);
+        let governor = Governor::new(populations, events.clone(), alarm, inbox, charge(&view)?);
         threads.membrane().spawn(governor.run(move || clock.now()));
         let (stop, stopped) = watch::channel(false);
         let shown: Arc<dyn HostView> = view.clone();
@@ -485,20 +486,22 @@ fn record_start(events: &EventLog, admitted: &Admitted) {
     });
 }
 
-/// What the governor expresses, and where it says what is missing.
-fn pressure(view: &Arc<View>, switch: Switch) -> Result<Pressure, CliError> {
+/// What the governor rules by, and where it says how things stand.
+fn charge(view: &Arc<View>) -> Result<Charge, CliError> {
+    let policy = &view.manifest.policy;
+    let constants = Constants::new(&policy.hormones, &policy.pool).map_err(|error| {
+        CliError::new(Code::Bundle, "the policy of this DNA cannot be lived by", error.to_string())
+    })?;
     let genome = view.genome.clone();
-    let room = move || {
-        let usage = genome.usage();
-        usage.cells_max.saturating_sub(usage.cells)
-    };
-    Ok(Pressure {
+    let pressure = Pressure {
         wishes: view.wishes.clone(),
-        switch,
+        switch: view.switch,
         outlook: view.outlook.clone(),
-        room: Box::new(room),
+        room: Box::new(move || genome.room().saturating_add(genome.stems())),
         seed: seed()?,
-    })
+    };
+    let ground = Box::new(Soil::new(view.genome.clone(), view.machine.cores));
+    Ok(Charge { constants, ground, levels: view.levels.clone(), pressure })
 }
 
 fn seed() -> Result<u64, CliError> {

@@ -16,7 +16,7 @@ use crate::control::{HostView, WishView};
 use crate::counts::{self, Counts};
 use crate::error::CliError;
 use crate::event::{EventLog, Happening};
-use crate::governor::{Ear, Event, Outlook};
+use crate::governor::{Ear, Event, Levels, Outlook};
 use crate::growth::Grown;
 use crate::log::GuestLog;
 use crate::machine::{Machine, Plan};
@@ -43,6 +43,7 @@ pub struct View {
     pub(crate) wishes: Arc<Wishes>,
     pub(crate) switch: Switch,
     pub(crate) outlook: Arc<Outlook>,
+    pub(crate) levels: Arc<Levels>,
     pub(crate) ear: Ear,
     pub(crate) clock: Clock,
     pub(crate) address: SocketAddr,

@@ -8,7 +8,7 @@
 //! wanted gets one [`Missing`] with a reason and the time of the next attempt.
 //!
 //! A gene that grows by hormones has at least `min` cells from here and at most `max`; what lies
-//! between is the law's ([`crate::homeostasis`]). A gene that comes as a companion is ruled from
+//! between is the law's ([`crate::law`]). A gene that comes as a companion is ruled from
 //! here alone.
 //!
 //! Never here: starting or stopping anything; that is the control plane's, through the host.

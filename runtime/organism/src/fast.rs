@@ -5,6 +5,10 @@
 //! tissue's lock and never across an await. Every operation is O(1) except [`Tissue::expire`],
 //! which is O(number of expired waiters).
 //!
+//! A request that finds no ready cell may make one on its own path: the first of its gene always, a
+//! successor in a vacant niche always, any other as the law last published ([`Demand`]). What it may
+//! not, it waits for: the law hears of the queue.
+//!
 //! A queue that stands is of no use: who joins it only waits longer for the same answer. So a tissue
 //! watches how long those waited who leave its queue, and once even the luckiest of
 //! [`Bounds::stands_after`] waited longer than [`Bounds::target`], newcomers are refused at once
@@ -19,7 +23,8 @@ use serde::Serialize;
 
 use crate::{
     Nanos,
-    lineage::{Birth, CellId, Lineage},
+    law::Demand,
+    lineage::{Birth, Lineage, Niche},
 };
 
 /// The hard limits of one tissue. No decision moves them.
@@ -55,10 +60,34 @@ pub struct Counts {
     pub expired: u64,
     /// Cells that ended by use, age or surplus.
     pub retired: u64,
+    /// Those of them that were worn by use, age or memory and left no niche to a successor.
+    pub worn: u64,
     /// Cells that ended by a trap, a breach or a cancelled request.
     pub died: u64,
     /// Most cells busy at once since the last sample.
     pub busy_peak: u32,
+}
+
+/// How a cell ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It served its one message; its niche waits for a successor.
+    Succeeded,
+    /// By use, age or memory; whether another takes over is the law's affair.
+    Worn,
+    /// It was one too many.
+    Surplus,
+    /// By a trap, a breach or a cancelled request.
+    Died,
+}
+
+/// What a host holds for the next births of a tissue, as far as a request needs to know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stock {
+    /// Stems that wait.
+    pub stems: u32,
+    /// Cells of this tissue that are being made and that no request carries.
+    pub coming: u32,
 }
 
 /// How a request gets its cell.
@@ -101,7 +130,9 @@ pub struct Tissue<C, W> {
     /// Cells of these that are about to end.
     leaving: u32,
     lineage: Lineage,
-    youngest: Option<CellId>,
+    /// Whose daughters are those that requests call for.
+    matron: Option<Birth>,
+    demand: Demand,
     bounds: Bounds,
     counts: Counts,
     /// Since when nobody got a cell within the target; `None` = the last one did, or nobody was
@@ -118,7 +149,8 @@ impl<C, W> Tissue<C, W> {
             cells: 0,
             leaving: 0,
             lineage: Lineage::default(),
-            youngest: None,
+            matron: None,
+            demand: Demand::unheard(bounds.slots),
             bounds,
             counts: Counts::default(),
             late_since: None,
@@ -128,7 +160,8 @@ impl<C, W> Tissue<C, W> {
     /// A request arrives.
     ///
     /// First come, first served: while others wait, a newcomer never takes a cell before them.
-    pub fn offer(&mut self) -> Offer<C> {
+    /// `stock` is asked for only where no cell is ready.
+    pub fn offer(&mut self, stock: impl FnOnce() -> Stock) -> Offer<C> {
         self.counts.offered += 1;
         if self.waiting.is_empty() {
             if let Some(cell) = self.ready.pop() {
@@ -136,7 +169,9 @@ impl<C, W> Tissue<C, W> {
                 self.late_since = None;
                 return Offer::Sent(cell);
             }
-            if let Some(birth) = self.conceive() {
+            if self.may_call(1, stock)
+                && let Some(birth) = self.conceive()
+            {
                 self.late_since = None;
                 return Offer::NeedsCell(birth);
             }
@@ -187,6 +222,15 @@ impl<C, W> Tissue<C, W> {
         until
     }
 
+    /// Whether the last of `queued` requests may call for a cell on its own.
+    fn may_call(&self, queued: u32, stock: impl FnOnce() -> Stock) -> bool {
+        if self.cells == 0 || !self.lineage.vacant().is_empty() {
+            return true;
+        }
+        let Stock { stems, coming } = stock();
+        self.demand.may_take(queued, self.busy(), coming, self.cells, stems)
+    }
+
     /// Takes a place for one more cell, for a request, if the bounds leave room.
     pub fn conceive(&mut self) -> Option<Birth> {
         let birth = self.conceive_ahead()?;
@@ -196,13 +240,21 @@ impl<C, W> Tissue<C, W> {
 
     /// Takes a place for one more cell, for nobody yet: nothing was asked of the tissue by that.
     pub fn conceive_ahead(&mut self) -> Option<Birth> {
-        if self.cells >= self.bounds.cells_max {
-            return None;
-        }
+        let birth = (self.cells < self.bounds.cells_max).then(|| self.lineage.birth(self.matron.as_ref()))?;
+        Some(self.settle(birth))
+    }
+
+    /// Takes a place for a cell in a niche of its own, as a daughter of `mother`, for nobody yet. A
+    /// bound that was lowered since that was decided holds.
+    pub fn conceive_under(&mut self, mother: Option<&Birth>) -> Option<Birth> {
+        let birth = (self.cells < self.bounds.cells_max).then(|| self.lineage.add(mother))?;
+        Some(self.settle(birth))
+    }
+
+    fn settle(&mut self, birth: Birth) -> Birth {
         self.cells += 1;
-        let birth = self.lineage.birth(self.youngest);
-        self.youngest = Some(birth.id);
-        Some(birth)
+        self.matron.get_or_insert(birth);
+        birth
     }
 
     /// A cell finished its message, or was made ahead of need.
@@ -227,34 +279,65 @@ impl<C, W> Tissue<C, W> {
         }
     }
 
-    /// A cell is gone. If somebody waits, its place goes to the longest-waiting request as a new
-    /// birth, which the caller must pass on.
-    pub fn gone(&mut self, birth: Birth, retired: bool, now: impl FnOnce() -> Nanos) -> Option<(W, Birth)> {
-        self.leave(birth, retired);
-        self.heir(now)
-    }
-
-    /// A cell is gone, and its place is for the host to give away.
-    pub fn leave(&mut self, birth: Birth, retired: bool) {
-        if retired {
-            self.counts.retired += 1;
-            self.lineage.vacate(birth);
-        } else {
-            self.counts.died += 1;
+    /// A cell is gone, and its place is for the host to give away. `was_leaving` says that it took
+    /// nothing new for a while already.
+    pub fn leave(&mut self, birth: Birth, end: End, was_leaving: bool) {
+        match end {
+            End::Died => self.counts.died += 1,
+            End::Succeeded | End::Worn | End::Surplus => self.counts.retired += 1,
+        }
+        match end {
+            End::Succeeded => self.lineage.vacate(birth),
+            End::Worn => self.counts.worn += 1,
+            End::Surplus | End::Died => {}
         }
         self.cells = self.cells.saturating_sub(1);
-        self.leaving = self.leaving.saturating_sub(1);
-        if self.youngest == Some(birth.id) {
-            self.youngest = None;
-        }
+        self.leaving = self.leaving.saturating_sub(u32::from(was_leaving));
+        self.bury(birth);
     }
 
     /// A birth that found no place on the host: as if it had never been conceived.
     pub fn miscarry(&mut self, birth: Birth) {
         self.cells = self.cells.saturating_sub(1);
-        if self.youngest == Some(birth.id) {
-            self.youngest = birth.mother;
+        if birth.generation > 0 {
+            self.lineage.vacate(birth);
         }
+        self.bury(birth);
+    }
+
+    fn bury(&mut self, birth: Birth) {
+        self.matron = self.matron.filter(|matron| matron.id != birth.id);
+    }
+
+    /// What requests may do from now on.
+    pub fn publish(&mut self, demand: Demand) {
+        self.demand = demand;
+    }
+
+    /// Whose daughters those are that requests call for from now on: the eldest that lives.
+    pub fn descend_from(&mut self, eldest: Option<Birth>) {
+        self.matron = eldest.or(self.matron);
+    }
+
+    /// Niches that wait for a successor.
+    pub fn vacant(&self) -> &[Birth] {
+        self.lineage.vacant()
+    }
+
+    /// Gives up a vacant niche; whether it was vacant.
+    pub fn abandon(&mut self, niche: Niche) -> bool {
+        self.lineage.abandon(niche)
+    }
+
+    /// When the longest-waiting request came.
+    pub fn head(&self) -> Option<Nanos> {
+        self.waiting.front().map(|waiting| waiting.since)
+    }
+
+    /// Whether the longest-waiting request may call for a cell on its own.
+    pub fn calls(&self, stock: Stock) -> bool {
+        let queued = u32::try_from(self.waiting.len()).unwrap_or(u32::MAX);
+        queued > 0 && self.cells < self.bounds.cells_max && self.may_call(queued, || stock)
     }
 
     /// Whether one more waiter would be too many.
@@ -308,6 +391,13 @@ impl<C, W> Tissue<C, W> {
         let count = count.min(self.ready.len());
         self.leaving = self.leaving.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
         self.ready.drain(..count).collect()
+    }
+
+    /// Takes one ready cell out, for retirement. Only for tissues with one slot a cell.
+    pub fn pick(&mut self, is_it: impl FnMut(&C) -> bool) -> Option<C> {
+        let at = self.ready.iter().position(is_it)?;
+        self.leaving = self.leaving.saturating_add(1);
+        Some(self.ready.remove(at))
     }
 
     /// A cell takes nothing new from now on and ends with what it holds.
@@ -395,6 +485,10 @@ mod tests {
         Bounds { cells_max, slots: 1, waiters_max, wait: ms(100), target: ms(20), stands_after: ms(100) }
     }
 
+    fn plenty() -> Stock {
+        Stock { stems: 1_000, coming: 0 }
+    }
+
     fn ms(ms: u64) -> Nanos {
         Nanos::from_millis(ms)
     }
@@ -402,19 +496,20 @@ mod tests {
     #[test]
     fn the_hottest_cell_comes_first_and_waiters_are_served_in_order() {
         let mut tissue: Tissue<Birth, u8> = Tissue::new(bounds(2, 2));
-        let Offer::NeedsCell(a) = tissue.offer() else { panic!("room for a") };
-        let Offer::NeedsCell(b) = tissue.offer() else { panic!("room for b") };
-        assert_eq!(tissue.offer(), Offer::MustWait);
+        let Offer::NeedsCell(a) = tissue.offer(plenty) else { panic!("room for a") };
+        let Offer::NeedsCell(b) = tissue.offer(plenty) else { panic!("room for b") };
+        assert_eq!(tissue.offer(plenty), Offer::MustWait);
         tissue.enqueue(Nanos(0), 1);
-        assert_eq!(tissue.offer(), Offer::MustWait);
+        assert_eq!(tissue.offer(plenty), Offer::MustWait);
         tissue.enqueue(Nanos(0), 2);
-        assert_eq!(tissue.offer(), Offer::Saturated);
+        assert_eq!(tissue.offer(plenty), Offer::Saturated);
         assert_eq!(tissue.give_back(a, || ms(1)), GivenBack::Passed(1, a));
-        let (waker, heir) = tissue.gone(b, false, || ms(1)).expect("the place passes to the second waiter");
+        tissue.leave(b, End::Died, false);
+        let (waker, heir) = tissue.heir(|| ms(1)).expect("the place passes to the second waiter");
         assert_eq!((waker, tissue.alive()), (2, 2));
         assert_eq!(tissue.give_back(a, || ms(1)), GivenBack::Kept);
         assert_eq!(tissue.give_back(heir, || ms(1)), GivenBack::Kept);
-        assert_eq!(tissue.offer(), Offer::Sent(heir));
+        assert_eq!(tissue.offer(plenty), Offer::Sent(heir));
     }
 
     #[test]
@@ -427,10 +522,34 @@ mod tests {
         assert_eq!(tissue.give_back(born[1], || ms(1)), GivenBack::Surplus(born[1]));
         // Both are about to end; who comes now stays.
         assert_eq!(tissue.give_back(born[2], || ms(1)), GivenBack::Kept);
-        tissue.leave(born[0], true);
-        tissue.leave(born[1], true);
+        tissue.leave(born[0], End::Surplus, true);
+        tissue.leave(born[1], End::Surplus, true);
         assert_eq!((tissue.over(), tissue.staying(), tissue.alive()), (0, 2, 2));
         assert_eq!(tissue.conceive_ahead(), None);
+    }
+
+    #[test]
+    fn a_request_calls_for_a_cell_only_as_the_law_allows() {
+        let mut tissue: Tissue<Birth, u8> = Tissue::new(bounds(8, 8));
+        let shut = Demand { max: 8, slots: 1, floor: 4, ..Demand::default() };
+        tissue.publish(shut);
+        let Offer::NeedsCell(first) = tissue.offer(Stock::default) else { panic!("the first of its gene") };
+        assert_eq!(tissue.offer(plenty), Offer::MustWait, "the cores are full");
+        let open = Demand { is_open: true, ..shut };
+        tissue.publish(open);
+        let stems = |stems, coming| move || Stock { stems, coming };
+        assert_eq!(tissue.offer(stems(4, 0)), Offer::MustWait, "the last stems are the law's");
+        assert_eq!(tissue.offer(stems(5, 1)), Offer::MustWait, "one is coming");
+        let Offer::NeedsCell(second) = tissue.offer(stems(5, 0)) else { panic!("a stem for it") };
+        assert_eq!((second.mother, second.mother_niche), (Some(first.id), Some(first.niche)));
+        tissue.leave(second, End::Succeeded, false);
+        tissue.publish(shut);
+        let Offer::NeedsCell(heir) = tissue.offer(Stock::default) else { panic!("a successor") };
+        assert_eq!((heir.niche, heir.generation), (second.niche, 1));
+        tissue.enqueue(ms(1), 1);
+        assert!(!tissue.calls(plenty()));
+        tissue.publish(open);
+        assert!(tissue.calls(plenty()) && !tissue.calls(Stock::default()));
     }
 
     #[test]
@@ -439,14 +558,14 @@ mod tests {
         let birth = tissue.conceive_ahead().expect("there is room");
         tissue.give_back(birth, || ms(1));
         assert_eq!(tissue.sample().busy_peak, 0);
-        tissue.offer();
+        tissue.offer(plenty);
         assert_eq!(tissue.sample().busy_peak, 1);
     }
 
     #[test]
     fn patience_ends_at_the_deadline() {
         let mut tissue: Tissue<Birth, u8> = Tissue::new(bounds(0, 8));
-        assert_eq!(tissue.offer(), Offer::MustWait);
+        assert_eq!(tissue.offer(plenty), Offer::MustWait);
         assert_eq!(tissue.enqueue(Nanos(5), 1), Nanos(5) + Nanos::from_millis(100));
         tissue.enqueue(Nanos(7), 2);
         assert_eq!(tissue.expire(Nanos(5) + Nanos::from_millis(100)).collect::<Vec<_>>(), [1]);
@@ -456,13 +575,13 @@ mod tests {
     /// One cell, busy, and nobody waits.
     fn busy() -> (Tissue<Birth, u32>, Birth) {
         let mut tissue = Tissue::new(Bounds { wait: ms(1_000), ..bounds(1, 1_000) });
-        let Offer::NeedsCell(birth) = tissue.offer() else { panic!("room for one") };
+        let Offer::NeedsCell(birth) = tissue.offer(plenty) else { panic!("room for one") };
         (tissue, birth)
     }
 
     /// A request at `now`; whether it waits.
     fn arrives(tissue: &mut Tissue<Birth, u32>, now: Nanos) -> bool {
-        assert_eq!(tissue.offer(), Offer::MustWait);
+        assert_eq!(tissue.offer(plenty), Offer::MustWait);
         let may_wait = !tissue.turns_away(now);
         if may_wait {
             tissue.enqueue(now, 0);
@@ -515,7 +634,7 @@ mod tests {
         assert!(arrives(&mut tissue, ms(1_004)), "it was served in time");
         assert_eq!(tissue.expire(ms(2_004)).count(), 1);
         assert_eq!(tissue.give_back(cell, || ms(3_000)), GivenBack::Kept);
-        assert_eq!(tissue.offer(), Offer::Sent(cell));
+        assert_eq!(tissue.offer(plenty), Offer::Sent(cell));
         assert!(
             arrives(&mut tissue, ms(9_000)) && arrives(&mut tissue, ms(9_001)),
             "old lateness is forgotten"
@@ -544,7 +663,7 @@ mod tests {
                 }
                 if free_at <= now {
                     prop_assert_eq!(tissue.give_back(cell, || ms(now)), GivenBack::Kept);
-                    prop_assert_eq!(tissue.offer(), Offer::Sent(cell));
+                    prop_assert_eq!(tissue.offer(plenty), Offer::Sent(cell));
                     served.push((now, 0));
                     free_at = now + service;
                     continue;
@@ -571,7 +690,7 @@ mod tests {
                 let now = Nanos::from_millis(now as u64 * 7);
                 let mut born = None;
                 match step {
-                    0 | 1 => match tissue.offer() {
+                    0 | 1 => match tissue.offer(plenty) {
                         Offer::Sent(cell) => busy.push(cell),
                         Offer::NeedsCell(birth) => born = Some(birth),
                         Offer::MustWait => if !tissue.turns_away(now) { tissue.enqueue(now, 0); },
@@ -579,8 +698,11 @@ mod tests {
                     },
                     2 => if let Some(cell) = busy.pop()
                         && let GivenBack::Passed(_, cell) = tissue.give_back(cell, || now) { busy.push(cell) },
-                    3 => if let Some(cell) = busy.pop()
-                        && let Some((_, birth)) = tissue.gone(cell, now.0.is_multiple_of(2), || now) { born = Some(birth) },
+                    3 => if let Some(cell) = busy.pop() {
+                        let ends = [End::Succeeded, End::Worn, End::Surplus, End::Died];
+                        tissue.leave(cell, ends[now.0 as usize % 4], false);
+                        born = tissue.heir(|| now).map(|(_, birth)| birth);
+                    },
                     _ => { tissue.expire(now).count(); }
                 }
                 if let Some(birth) = born {

@@ -7,17 +7,13 @@
 //!
 //! - [`lineage`]: who is whose mother, generations, niches.
 //! - [`fast`]: the few decisions a request needs, called inline under a tissue's lock.
-//! - [`homeostasis`]: how many ready cells and stems a tissue should hold, decided off the
-//!   request path by the host's governor.
 //! - [`law`]: the hormone law: growth, sharing, death and the stem pool of one host, by the
-//!   [`constants`] of its DNA.
+//!   [`constants`] of its DNA, decided off the request path by the host's governor.
 //! - [`quota`], [`claim`]: growth and expression between hosts. [`ballot`]: votes on a cell.
 //! - [`dice`]: seeded draws and keyed hashes. [`sim`]: a host on virtual time to try a law on.
 //! - [`wish`]: what is wanted, and what the DNA allows to be wanted.
 //! - [`phenotype`]: what is, as a fold over events.
 //! - [`expressor`]: what is wanted minus what is.
-//! - [`Organism`]: the state machine that the governor drives with [`Stimulus`] and whose
-//!   [`Response`]s it performs.
 
 pub mod ballot;
 pub mod claim;
@@ -27,10 +23,8 @@ mod endocrine;
 pub mod expressor;
 mod family;
 pub mod fast;
-pub mod homeostasis;
 pub mod law;
 pub mod lineage;
-mod organism;
 pub mod phenotype;
 pub mod quota;
 mod share;
@@ -40,5 +34,4 @@ pub mod wish;
 
 pub use endocrine::{Felt, ReleaseError};
 pub use family::{Census, Phase, Reading};
-pub use organism::{Organism, Response, Stimulus};
 pub use time::Nanos;

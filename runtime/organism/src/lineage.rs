@@ -1,7 +1,8 @@
 //! Birth records: every cell has an id, a mother, a generation and a niche (seed 001).
 //!
-//! A *niche* is a cell's place in the family tree. A cell that retires after its last use leaves
-//! its niche to a successor of the next generation; a cell that is added opens a niche of its own.
+//! A *niche* is a cell's place in the family tree. A one-use cell leaves its niche to a successor of
+//! the next generation, which is neither a birth nor a death; a cell that is added opens a niche of
+//! its own.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,8 @@ pub struct Birth {
     pub id: CellId,
     /// Who divided to make it; `None` for the first cell of a gene.
     pub mother: Option<CellId>,
+    /// The niche that the mother held.
+    pub mother_niche: Option<Niche>,
     /// How many predecessors held the same niche before it.
     pub generation: u64,
     /// The place it holds.
@@ -37,25 +40,52 @@ pub struct Lineage {
 const VACANT_MAX: usize = 4_096;
 
 impl Lineage {
-    /// A new cell: it takes over a vacant niche if a cell retired from one, else it opens its own.
-    ///
-    /// `divider` is the cell whose division makes it, usually the youngest that is alive.
-    pub fn birth(&mut self, divider: Option<CellId>) -> Birth {
-        self.born += 1;
-        let id = CellId(self.born);
+    /// A new cell: it takes over a vacant niche if there is one, else it opens its own as a daughter
+    /// of `mother`.
+    pub fn birth(&mut self, mother: Option<&Birth>) -> Birth {
+        let id = self.next();
         match self.vacant.pop() {
-            Some(gone) => {
-                Birth { id, mother: gone.mother, generation: gone.generation + 1, niche: gone.niche }
-            }
-            None => Birth { id, mother: divider, generation: 0, niche: Niche(self.born) },
+            Some(gone) => Birth { id, generation: gone.generation + 1, ..gone },
+            None => Self::open(id, mother),
         }
     }
 
-    /// A cell retired after its last use: its niche is free for a successor.
+    /// A new cell in a niche of its own, as a daughter of `mother`.
+    pub fn add(&mut self, mother: Option<&Birth>) -> Birth {
+        Self::open(self.next(), mother)
+    }
+
+    fn next(&mut self) -> CellId {
+        self.born += 1;
+        CellId(self.born)
+    }
+
+    fn open(id: CellId, mother: Option<&Birth>) -> Birth {
+        Birth {
+            id,
+            mother: mother.map(|mother| mother.id),
+            mother_niche: mother.map(|mother| mother.niche),
+            generation: 0,
+            niche: Niche(id.0),
+        }
+    }
+
+    /// A one-use cell served: its niche is free for a successor.
     pub fn vacate(&mut self, birth: Birth) {
         if self.vacant.len() < VACANT_MAX {
             self.vacant.push(birth);
         }
+    }
+
+    /// The last holders of the niches that wait for a successor.
+    pub fn vacant(&self) -> &[Birth] {
+        &self.vacant
+    }
+
+    /// Gives up a vacant niche; whether it was vacant.
+    pub fn abandon(&mut self, niche: Niche) -> bool {
+        let at = self.vacant.iter().position(|gone| gone.niche == niche);
+        at.map(|at| self.vacant.swap_remove(at)).is_some()
     }
 
     /// How many cells were born so far.
@@ -72,11 +102,15 @@ mod tests {
     fn a_successor_inherits_niche_and_mother() {
         let mut lineage = Lineage::default();
         let first = lineage.birth(None);
-        let second = lineage.birth(Some(first.id));
+        let second = lineage.birth(Some(&first));
         assert_eq!((second.mother, second.generation), (Some(first.id), 0));
         lineage.vacate(second);
-        let heir = lineage.birth(Some(first.id));
+        let heir = lineage.birth(Some(&first));
         assert_eq!((heir.niche, heir.mother, heir.generation), (second.niche, second.mother, 1));
         assert_ne!(heir.id, second.id);
+        lineage.vacate(heir);
+        assert!(!lineage.abandon(first.niche) && lineage.abandon(heir.niche));
+        let added = lineage.birth(Some(&first));
+        assert_eq!((added.niche, added.mother_niche), (Niche(added.id.0), Some(first.niche)));
     }
 }

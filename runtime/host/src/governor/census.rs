@@ -1,9 +1,12 @@
-//! Births and deaths in sums: at most one event of each kind, gene and second.
+//! Births, deaths and decisions in sums: at most one event of each kind, gene and second.
 //!
 //! Pure: the time is handed in.
 
 use cyte_dna::limits;
 use cyte_organism::Nanos;
+use cyte_organism::law::{Act, Cause, Trace};
+
+use crate::event::Happening;
 
 /// How long a gene's births and deaths are gathered before they are told again.
 const EVERY: Nanos = Nanos::from_millis(1_000);
@@ -17,11 +20,31 @@ pub(super) struct Census {
 }
 
 /// One tissue's.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 struct Tally {
     born_told: u64,
     died: u64,
     next: Nanos,
+    deeds: Vec<Deed>,
+}
+
+/// What the law decided about one gene for one reason.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Deed {
+    is_birth: bool,
+    cause: Cause,
+    count: u32,
+    /// What was known at the last of them.
+    trace: Trace,
+    next: Nanos,
+}
+
+impl Deed {
+    pub(super) fn happening(&self, gene: &str) -> Happening {
+        let (born, ended) = if self.is_birth { (self.count, 0) } else { (0, self.count) };
+        let (cause, why) = (self.cause.to_string(), self.trace.to_string());
+        Happening::Regulated { gene: gene.to_owned(), born, ended, cause, why }
+    }
 }
 
 /// What happened since it was told last.
@@ -62,7 +85,30 @@ impl Census {
         if is_quiet || (now < tally.next && !is_last) {
             return None;
         }
-        *tally = Tally { born_told: born, died: 0, next: now + EVERY };
+        (tally.born_told, tally.died, tally.next) = (born, 0, now + EVERY);
         Some(change)
+    }
+
+    /// The law decided this about one cell of tissue `at`.
+    pub(super) fn decided(&mut self, at: usize, act: Act, cause: Cause, trace: Trace) {
+        let Some(tally) = self.tissues.get_mut(at) else { return };
+        let is_birth = !matches!(act, Act::Die { .. });
+        let known = tally.deeds.iter_mut().find(|deed| deed.is_birth == is_birth && deed.cause == cause);
+        match known {
+            Some(deed) => (deed.count, deed.trace) = (deed.count + 1, trace),
+            None => tally.deeds.push(Deed { is_birth, cause, count: 1, trace, next: Nanos(0) }),
+        }
+    }
+
+    /// What is to be told of the law's decisions about tissue `at`; `is_last` as in [`Self::take`].
+    pub(super) fn take_deeds(&mut self, at: usize, now: Nanos, is_last: bool) -> Vec<Deed> {
+        let Some(tally) = self.tissues.get_mut(at) else { return Vec::new() };
+        let is_due = |deed: &&mut Deed| deed.count > 0 && (now >= deed.next || is_last);
+        let told = |deed: &mut Deed| {
+            let told = *deed;
+            (deed.count, deed.next) = (0, now + EVERY);
+            told
+        };
+        tally.deeds.iter_mut().filter(is_due).map(told).collect()
     }
 }

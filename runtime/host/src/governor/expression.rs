@@ -3,8 +3,8 @@
 //!
 //! The subtraction is `cyte_organism::expressor::express`; here it gets its facts, in the moments in
 //! which it could come to something else than before, and its plan is kept for whoever asks why. The
-//! resting law (`cyte_organism::homeostasis`) keeps spares between a wish's ends: it never sees a
-//! minimum that is not met yet ([`Expression::as_met`]), so that only one of the two acts.
+//! hormone law rules between a wish's ends: it never sees a minimum that is not met yet
+//! ([`Expression::as_met`]), so that only one of the two acts.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -15,11 +15,10 @@ use cyte_organism::dice::Dice;
 use cyte_organism::expressor::{
     Attempts, Expressors, Had, Have, Missing, Plan, Reason, Round, SETTLED, Switch, express,
 };
-use cyte_organism::homeostasis::Sample;
 use cyte_organism::phenotype::{Cause, HostId};
 use cyte_organism::wish::Wish;
 
-use super::Population;
+use super::{Population, Tally};
 use crate::wishes::{InForce, Wishes};
 
 /// How often it is looked whether a gene in trouble is well again.
@@ -224,11 +223,10 @@ impl Expression {
         }
     }
 
-    /// A tissue as the resting law is to see it: a minimum that is not met is not its to meet, and
-    /// companions are nobody's but the expressor's.
-    pub(super) fn as_met(&self, gene: &GeneName, sample: Sample) -> Sample {
-        let alive = sample.ready.saturating_add(sample.busy);
-        Sample { min: if self.brought.1.contains(gene) { alive } else { sample.min.min(alive) }, ..sample }
+    /// The fewest cells of a tissue as the hormone law is to see it: a minimum that is not met is not
+    /// its to meet, and companions are nobody's but the expressor's.
+    pub(super) fn as_met(&self, gene: &GeneName, tally: &Tally) -> u32 {
+        if self.brought.1.contains(gene) { tally.staying } else { tally.least.min(tally.staying) }
     }
 }
 

@@ -66,6 +66,8 @@ pub(crate) struct Class {
     pub(crate) fair: Option<f64>,
     /// Cells above which the cores could not drive one more.
     pub(crate) useful: u32,
+    /// Whether its messages mostly compute.
+    pub(crate) computes: bool,
     /// See [`super::Demand::soon_ppm`].
     pub(crate) soon_ppm: u32,
     is_known: bool,
@@ -93,6 +95,7 @@ impl Class {
             owed_since: None,
             fair: None,
             useful: u32::MAX,
+            computes: false,
             soon_ppm: 0,
             is_known: false,
             rate: 0.0,

@@ -1,5 +1,7 @@
 //! What the law decides, and what it knew when it did.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::ClassId;
@@ -7,6 +9,7 @@ use crate::lineage::Niche;
 
 /// What becomes of one cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Act {
     /// A stem becomes a cell of the class, as a daughter of `mother`.
     Differentiate {
@@ -29,6 +32,7 @@ pub enum Act {
 
 /// Why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Cause {
     /// Its class was below its least number.
     Floor,
@@ -42,6 +46,19 @@ pub enum Cause {
     Pressure,
     /// A bound was lowered below what lives.
     Bound,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Floor => "floor",
+            Self::Growth => "growth",
+            Self::Renewal => "renewal",
+            Self::Surplus => "surplus",
+            Self::Pressure => "pressure",
+            Self::Bound => "bound",
+        })
+    }
 }
 
 /// The numbers behind a decision, for people who ask why.
@@ -67,6 +84,17 @@ pub struct Trace {
     pub queued: u32,
     /// Whether full cores suppressed growth.
     pub is_suppressed: bool,
+}
+
+impl fmt::Display for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { felt_fast, felt_slow, living, wanted, queued, .. } = self;
+        write!(f, "{living} cells, {wanted:.1} wanted, felt {felt_fast:+.2} now and {felt_slow:+.2} lately")?;
+        if *queued > 0 {
+            write!(f, ", {queued} waiting")?;
+        }
+        if self.is_suppressed { write!(f, ", the cores are full") } else { Ok(()) }
+    }
 }
 
 /// One thing to do.

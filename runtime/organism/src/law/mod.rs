@@ -22,6 +22,9 @@
 //! - Full cores are told by their use as well as by run delay, and before either tells: a class
 //!   whose requests compute grows to no more cells than the cores can drive at once, and one. A
 //!   signal of full cores comes some 100 ms late, and by then a queue has called for many.
+//! - Full cores hold back the births that demand calls for only where messages compute, and only
+//!   above one cell for each core: a gene that waits for others would go without cells because of a
+//!   neighbour that spins.
 //! - Averages rise over at most two ticks of what was not looked at: one busy look after a long
 //!   sleep is not half a second of load.
 //!
@@ -99,8 +102,11 @@ pub struct HostSample {
 pub struct Demand {
     /// Stems left to the law and to core classes.
     pub floor: u32,
-    /// Whether demand may take stems: not while the cores are full.
+    /// Whether demand may take stems: not while the cores are full, unless the class's messages
+    /// mostly wait for something else.
     pub is_open: bool,
+    /// Cells that the cores can run at once: below so many it is open in any case.
+    pub driven: u32,
     /// Messages one cell takes at once.
     pub slots: u32,
     /// Most cells of the class.
@@ -111,6 +117,11 @@ pub struct Demand {
 }
 
 impl Demand {
+    /// Before the law has spoken: as many as there are stems.
+    pub fn unheard(slots: u32) -> Self {
+        Self { floor: 0, is_open: true, driven: 0, slots, max: u32::MAX, soon_ppm: 0 }
+    }
+
     /// Whether a request that finds no free slot takes a stem at once. `queued` counts it too,
     /// `busy` is slots in use.
     ///
@@ -121,7 +132,8 @@ impl Demand {
     pub fn may_take(&self, queued: u32, busy: u32, pending: u32, placed: u32, stems: u32) -> bool {
         let soon = u64::from(busy) * u64::from(self.soon_ppm) / 1_000_000;
         let spoken_for = u64::from(pending) * u64::from(self.slots) + soon;
-        self.is_open && stems > self.floor && placed < self.max && u64::from(queued) > spoken_for
+        let is_open = self.is_open || placed < self.driven;
+        is_open && stems > self.floor && placed < self.max && u64::from(queued) > spoken_for
     }
 }
 
@@ -158,6 +170,7 @@ pub struct Law {
     next_tick: Nanos,
     suppressed_until: Nanos,
     busy: f64,
+    cores: u32,
     births: f64,
     refills: f64,
     asks: Vec<Ask>,
@@ -193,6 +206,7 @@ impl Law {
             next_tick: Nanos(0),
             suppressed_until: Nanos(0),
             busy: 0.0,
+            cores: 0,
             births: f64::from(constants.birth_cap),
             refills: f64::from(constants.refill),
             asks: Vec::new(),
@@ -279,12 +293,14 @@ impl Law {
         }
         let is_tick = self.ticked.is_none() || now >= self.next_tick;
         let elapsed = self.ran.map_or(self.constants.tick, |ran| now.since(ran));
+        self.cores = host.cores;
         self.note_cores(now, elapsed, host);
         self.fill_budgets(elapsed);
         for sample in samples {
             if let Some(class) = self.classes.get_mut(&sample.class) {
                 class.sense(now, elapsed, &self.constants, self.transport, sample);
                 class.useful = useful(host.cores, class.spec.slots, sample);
+                class.computes = sample.computing.0 > sample.service.0 / COMPUTES_SHARE;
             }
         }
         let births = self.births as u32;
@@ -329,7 +345,8 @@ impl Law {
         let Some(known) = self.classes.get(&class) else { return Demand::default() };
         Demand {
             floor: if known.spec.core { 0 } else { self.constants.stems_floor() },
-            is_open: self.ran.is_none_or(|ran| ran >= self.suppressed_until),
+            is_open: !known.computes || !self.is_suppressed(),
+            driven: self.cores,
             slots: known.spec.slots,
             max: known.spec.max.min(known.useful),
             soon_ppm: known.soon_ppm,
@@ -347,6 +364,11 @@ impl Law {
         let members = class.family.members();
         let at = members.binary_search_by_key(&niche, |member| member.reading.niche).ok()?;
         Some(class.trace(at))
+    }
+
+    /// Whether full cores held growth back at the last run.
+    pub fn is_suppressed(&self) -> bool {
+        self.ran.is_some_and(|ran| ran < self.suppressed_until)
     }
 
     /// The constants in force.
@@ -414,6 +436,10 @@ impl Law {
         self.deadline = clock.into_iter().chain(reflexes).min();
     }
 }
+
+/// A class whose messages need less than this share of their time for computing mostly waits: full
+/// cores are no reason to hold it back.
+const COMPUTES_SHARE: u64 = 4;
 
 /// Cells of a class that the cores can drive at once, and one more to hand over without a gap.
 fn useful(cores: u32, slots: u32, sample: &ClassSample<'_>) -> u32 {

@@ -1,0 +1,234 @@
+//! The hormone law on this host: what the tissues say goes in, births, deaths and stems come out.
+//!
+//! The law itself is `cyte_organism::law`, the same that the simulator runs. Here it gets its
+//! samples: each tissue's cells and counts, and averages of what was counted since the last look.
+//! One class for each tissue, in the tissues' order.
+
+use cyte_organism::constants::{ClassSpec, ConstantError, Constants};
+use cyte_organism::law::{ClassId, ClassSample, Decision, Demand, HostSample, Law, Trace, Transport, View};
+use cyte_organism::lineage::Niche;
+use cyte_organism::{Nanos, Reading, ReleaseError};
+
+use super::Tally;
+
+/// Messages over which the mean service time is averaged.
+const SERVICE_SPAN: f64 = 64.0;
+
+/// One tissue as the law is to see it.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// Its cells.
+    pub(super) cells: Vec<Reading>,
+    /// Its counts.
+    pub(super) tally: Tally,
+    /// Cells below which the law forces births: what is wanted and was met already. The rest is
+    /// expression's.
+    pub(super) least: u32,
+}
+
+/// What is remembered of one class's service.
+#[derive(Clone, Copy, Debug, Default)]
+struct Service {
+    served: u64,
+    held: Nanos,
+    computed: Nanos,
+    mean_held: f64,
+    mean_computed: f64,
+}
+
+impl Service {
+    fn take_in(&mut self, tally: &Tally) {
+        let served = tally.served.saturating_sub(self.served);
+        let held = tally.held.since(self.held);
+        let computed = tally.computed.since(self.computed);
+        if served > 0 {
+            let count = served as f64;
+            // Before anything was known, all of it.
+            let part = if self.served == 0 { 1.0 } else { (count / SERVICE_SPAN).min(1.0) };
+            self.mean_held += (held.0 as f64 / count - self.mean_held) * part;
+            self.mean_computed += (computed.0 as f64 / count - self.mean_computed) * part;
+            (self.served, self.held, self.computed) = (tally.served, tally.held, tally.computed);
+        }
+    }
+}
+
+/// The law and what it needs between looks.
+#[derive(Debug)]
+pub(super) struct Homeostasis {
+    law: Law,
+    specs: Vec<Option<ClassSpec>>,
+    services: Vec<Service>,
+    seen: Vec<Seen>,
+    decisions: Vec<Decision>,
+    arrived: u64,
+    /// Whether the last look found requests that came since the one before.
+    was_asked: bool,
+}
+
+impl Homeostasis {
+    /// A law of so many classes by the DNA's `constants`. Its draws come from `seed`.
+    pub(super) fn new(constants: Constants, seed: u64, classes: usize) -> Self {
+        Self {
+            law: Law::new(constants, Transport::Family, seed),
+            specs: vec![None; classes],
+            services: vec![Service::default(); classes],
+            seen: std::iter::repeat_with(Seen::default).take(classes).collect(),
+            decisions: Vec::new(),
+            arrived: 0,
+            was_asked: false,
+        }
+    }
+
+    /// What there is of each class; to be filled before [`Self::decide`].
+    pub(super) fn seen_mut(&mut self) -> &mut [Seen] {
+        &mut self.seen
+    }
+
+    /// What there was of each class at the last look.
+    pub(super) fn seen(&self) -> &[Seen] {
+        &self.seen
+    }
+
+    /// Whether no request ever came: an egg, which grows nothing.
+    pub(super) fn is_dormant(&self) -> bool {
+        self.seen.iter().all(|seen| seen.tally.arrived == 0 && seen.cells.is_empty())
+    }
+
+    /// Runs the law on what was seen; the decisions count as done.
+    ///
+    /// # Errors
+    /// A class that the law refuses, by the constant that is out of range.
+    pub(super) fn decide(&mut self, now: Nanos, host: HostSample) -> Result<&[Decision], ConstantError> {
+        self.decisions.clear();
+        let arrived = self.seen.iter().map(|seen| seen.tally.arrived).sum();
+        self.was_asked = arrived != self.arrived;
+        self.arrived = arrived;
+        for (at, seen) in self.seen.iter().enumerate() {
+            let spec = spec(seen);
+            if let Some(known) = self.specs.get_mut(at).filter(|known| **known != Some(spec)) {
+                self.law.set_class(class(at), spec)?;
+                *known = Some(spec);
+            }
+            if let Some(service) = self.services.get_mut(at) {
+                service.take_in(&seen.tally);
+            }
+        }
+        let samples: Vec<ClassSample<'_>> = self
+            .seen
+            .iter()
+            .zip(&self.services)
+            .enumerate()
+            .map(|(at, (seen, service))| sample(at, seen, service))
+            .collect();
+        self.law.run(now, host, &samples, &mut self.decisions);
+        Ok(&self.decisions)
+    }
+
+    /// When the law wants to look again. While requests come it looks at every tick, so that none of
+    /// them has to wake it.
+    pub(super) fn next_deadline(&self, now: Nanos) -> Option<Nanos> {
+        let asked = self.was_asked.then(|| now + self.law.constants().tick);
+        self.law.next_deadline().into_iter().chain(asked).min()
+    }
+
+    /// When the law must look because requests of class `at` wait since `head`.
+    pub(super) fn reflex(&self, at: usize, head: Nanos) -> Option<Nanos> {
+        self.law.reflex(class(at), head)
+    }
+
+    /// What requests of class `at` may do on their own.
+    pub(super) fn demand(&self, at: usize) -> Option<Demand> {
+        self.specs.get(at)?.is_some().then(|| self.law.demand(class(at)))
+    }
+
+    /// How class `at` stood at the last look.
+    pub(super) fn view(&self, at: usize) -> View {
+        self.law.view(class(at)).copied().unwrap_or_default()
+    }
+
+    /// What the cell in `niche` felt at the last look.
+    pub(super) fn trace(&self, at: usize, niche: Niche) -> Option<Trace> {
+        self.law.trace(class(at), niche)
+    }
+
+    /// An operator releases a hormone to class `at`; heard at the next look.
+    ///
+    /// # Errors
+    /// A strength out of range, or no such class.
+    pub(super) fn command(&mut self, at: usize, strength: f64) -> Result<(), ReleaseError> {
+        self.law.command(class(at), strength)
+    }
+
+    /// Whether full cores held growth back at the last look.
+    pub(super) fn is_suppressed(&self) -> bool {
+        self.law.is_suppressed()
+    }
+
+    /// The mean time in which a message of class `at` holds its slot, and what of it it computes, in
+    /// microseconds.
+    pub(super) fn service_us(&self, at: usize) -> (u64, u64) {
+        let service = self.services.get(at).copied().unwrap_or_default();
+        ((service.mean_held / 1e3) as u64, (service.mean_computed / 1e3) as u64)
+    }
+
+    /// The constants in force.
+    pub(super) fn constants(&self) -> &Constants {
+        self.law.constants()
+    }
+}
+
+fn class(at: usize) -> ClassId {
+    ClassId(u32::try_from(at).unwrap_or(u32::MAX))
+}
+
+fn spec(seen: &Seen) -> ClassSpec {
+    let tally = &seen.tally;
+    ClassSpec {
+        slots: tally.slots.max(1),
+        min: seen.least.min(tally.most),
+        max: tally.most,
+        wait_target_ms: u32::try_from(tally.target.as_millis()).unwrap_or(u32::MAX).max(1),
+        weight: 1,
+        core: false,
+    }
+}
+
+fn sample<'a>(at: usize, seen: &'a Seen, service: &Service) -> ClassSample<'a> {
+    let tally = &seen.tally;
+    ClassSample {
+        class: class(at),
+        cells: &seen.cells,
+        queued: tally.queued,
+        head: tally.head,
+        arrived: tally.arrived,
+        service: Nanos(service.mean_held as u64),
+        computing: Nanos(service.mean_computed as u64),
+        activation: tally.activation,
+        retired: tally.worn,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mean_service_follows_what_was_served() {
+        let ms = Nanos::from_millis;
+        let mut service = Service::default();
+        let tally = |served, held, computed| Tally {
+            served,
+            held: ms(held),
+            computed: ms(computed),
+            ..Tally::default()
+        };
+        service.take_in(&tally(0, 0, 0));
+        assert_eq!(service.mean_held, 0.0);
+        service.take_in(&tally(2, 100, 4));
+        assert_eq!((service.mean_held, service.mean_computed), (50e6, 2e6));
+        service.take_in(&tally(66, 740, 4));
+        assert_eq!((service.mean_held, service.mean_computed), (10e6, 0.0));
+        service.take_in(&tally(66, 740, 9));
+        assert_eq!(service.mean_held, 10e6);
+    }
+}
