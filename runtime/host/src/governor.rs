@@ -35,7 +35,7 @@ use expression::{Expression, Look};
 pub use expression::{Outlook, Pressure};
 pub use ground::{Ground, Soil};
 use homeostasis::{Homeostasis, Seen};
-pub use levels::{Levels, Now as LevelsNow};
+pub use levels::Levels;
 
 /// How soon the tissues are looked at after a cell died: many that die together cost one look.
 const AFTER_A_DEATH: Nanos = Nanos::from_millis(1);
@@ -364,7 +364,7 @@ impl Governor {
             }
         };
         for decision in &decisions {
-            self.perform(decision);
+            self.perform(now, decision);
         }
         for (at, population) in self.populations.iter().enumerate() {
             if let Some(demand) = self.homeostasis.demand(at) {
@@ -379,7 +379,7 @@ impl Governor {
     }
 
     /// Each decision has one door.
-    fn perform(&mut self, decision: &Decision) {
+    fn perform(&mut self, now: Nanos, decision: &Decision) {
         let (class, act, cause, trace) = match *decision {
             Decision::Refill(count) => return self.ground.make_stems(count),
             Decision::Dissolve(count) => return self.ground.dissolve_stems(count),
@@ -399,7 +399,7 @@ impl Governor {
         };
         if is_done {
             self.census.decided(class, act, cause, trace);
-            self.levels.decided(class, act, cause, trace);
+            self.levels.decided(now, class, act, cause, trace);
         }
     }
 

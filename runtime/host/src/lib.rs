@@ -16,6 +16,7 @@ pub mod error;
 pub mod event;
 pub mod governor;
 pub mod growth;
+mod hormones;
 pub mod log;
 pub mod machine;
 pub mod outbound;

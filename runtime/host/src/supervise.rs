@@ -305,6 +305,15 @@ impl Host {
         self.threads.membrane().block_on(future)
     }
 
+    /// A signal released growth hormone of this strength to all cells, or with a negative one its
+    /// counterpart.
+    pub fn hears(&self, strength: f64) {
+        let hormone = if strength < 0.0 { "anti-growth" } else { "growth" };
+        let (verb, subject) = ("hormone.release".to_owned(), format!("{hormone} {}", strength.abs()));
+        self.ear.tell(Event::Operator { uid: rustix::process::getuid().as_raw(), verb, subject });
+        self.ear.tell(Event::Release { gene: None, strength, answer: None });
+    }
+
     /// Takes nothing new, lets open requests end within the gateway's bound, then stops. Says how
     /// many connections had to be cut.
     pub async fn drain(&self, reason: &str) -> usize {

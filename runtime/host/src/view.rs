@@ -8,16 +8,20 @@ use cyte_dna::{Digest, Gene, Manifest, limits};
 use cyte_engine::{CellSnapshot, Clock, Genome};
 use cyte_gateway::Gateway;
 use cyte_organism::expressor::Switch;
+use cyte_organism::lineage::Niche;
 use cyte_store::{AuditEntry, Change};
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 
-use crate::control::{HostView, WishView};
+use crate::codes::Code;
+use crate::control::{Felt, HormoneView, HostView, Released, WishView};
 use crate::counts::{self, Counts};
 use crate::error::CliError;
 use crate::event::{EventLog, Happening};
 use crate::governor::{Ear, Event, Levels, Outlook};
 use crate::growth::Grown;
+use crate::hormones::Hormone;
 use crate::log::GuestLog;
 use crate::machine::{Machine, Plan};
 use crate::outbound::Client;
@@ -134,6 +138,7 @@ impl View {
             "most": most,
             "cells": grown.tissue.as_ref().map(|tissue| tissue.staying()),
             "missing": missing,
+            "decisions": self.levels.decisions(name.as_str(), self.clock.now()),
         }))
     }
 
@@ -254,6 +259,59 @@ impl HostView for View {
     fn remove_secret(&self, uid: u32, name: &str) -> Result<bool, CliError> {
         let audit = self.audit(uid, "secret.rm", name);
         self.secrets.remove(self.state.head(), name, &audit)
+    }
+}
+
+impl HormoneView for View {
+    fn hormones(&self) -> Value {
+        self.levels.value(self.clock.now())
+    }
+
+    fn felt(&self, cell: &str) -> Result<Felt, CliError> {
+        let unknown = || {
+            CliError::new(Code::Unknown, format!("cannot say what cell `{cell}` felt"), "there is none")
+                .help("cyte ps shows all cells")
+        };
+        let snapshot = self.cells().find(|found| cell_name(found) == cell).ok_or_else(unknown)?;
+        let gene = snapshot.gene.parse().map_err(|_| unknown())?;
+        let (told, felt) = oneshot::channel();
+        let (answer, shown) = oneshot::channel();
+        if !self.ear.tell(Event::Ask { gene, niche: Niche(snapshot.niche), answer }) {
+            return Err(CliError::new(Code::Control, "cannot ask the governor", "too much waits for it"));
+        }
+        let translate = async move {
+            if let Ok(trace) = shown.await {
+                let value = trace.map(|trace| json!({"why": trace.to_string(), "trace": trace}));
+                let _ = told.send(value);
+            }
+        };
+        tokio::spawn(translate);
+        Ok(felt)
+    }
+
+    fn release(&self, uid: u32, hormone: &Hormone, strength: f64) -> Result<Released, CliError> {
+        if let Some(gene) = &hormone.gene {
+            // As for every question about a gene that is not there.
+            self.wishes.get(gene.as_str())?;
+        }
+        let audit = entry(uid, "hormone.release", &format!("{hormone} {strength}"));
+        let kept = self.state.head().audit(&audit);
+        kept.map_err(|error| CliError::new(Code::State, "cannot release a hormone", error.to_string()))?;
+        let (answer, told) = oneshot::channel();
+        let event = Event::Release {
+            gene: hormone.gene.clone(),
+            strength: hormone.signed(strength),
+            answer: Some(answer),
+        };
+        let AuditEntry { verb, subject, .. } = audit;
+        if !self.ear.tell(Event::Operator { uid, verb, subject }) || !self.ear.tell(event) {
+            return Err(CliError::new(
+                Code::Control,
+                "cannot release a hormone",
+                "too much waits for the governor",
+            ));
+        }
+        Ok(told)
     }
 }
 

@@ -14,6 +14,7 @@ mod dna;
 mod events;
 mod explain;
 mod files;
+mod hormones;
 mod inspect;
 mod limits;
 mod logs;
@@ -127,6 +128,8 @@ enum Verb {
     Delete(wish::Delete),
     Search(wish::Search),
     Why(why::Why),
+    Hormones(hormones::Hormones),
+    Hormone(hormones::HormoneVerb),
     Limits(limits::Limits),
     Secret(secret::Secret),
     Bench(bench::Bench),
@@ -193,6 +196,8 @@ fn dispatch(verb: Verb, context: &Context) -> Done {
         Verb::Delete(verb) => wish::delete(&verb, context),
         Verb::Search(verb) => wish::search(&verb, context),
         Verb::Why(verb) => why::run(&verb, context),
+        Verb::Hormones(verb) => hormones::run(&verb, context),
+        Verb::Hormone(verb) => hormones::release(&verb, context),
         Verb::Limits(verb) => limits::run(&verb, context),
         Verb::Secret(verb) => secret::run(verb, context),
         Verb::Bench(verb) => bench::run(verb, context),

@@ -281,12 +281,19 @@ fn serve(body: Body, verb: &Run, context: &Context) -> Done {
     } else {
         context.print(&format!("listening  http://{}\n", host.address()))?;
     }
-    let reason = host.block_on(signals.next());
+    let reason = host.block_on(async {
+        loop {
+            match signals.next().await {
+                Heard::Stop(reason) => break reason,
+                Heard::Hormone(strength) => host.hears(strength),
+            }
+        }
+    });
     context.note(&format!("draining   {reason}: open requests may end, a second signal ends them"));
     let cut = host.block_on(async {
         tokio::select! {
             cut = host.drain(reason) => Some(cut),
-            _ = signals.next() => None,
+            () = signals.stop() => None,
         }
     });
     host.stop();
@@ -304,10 +311,20 @@ fn interrupted() -> CliError {
     CliError::new(Code::Interrupted, "the drain was cut short", "a second signal came")
 }
 
-/// The two signals that end a run.
+/// What a signal asks for.
+enum Heard {
+    /// To end; the signal's name.
+    Stop(&'static str),
+    /// To grow, or with a negative strength to shrink.
+    Hormone(f64),
+}
+
+/// The two signals that end a run, and the two that are hormones.
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    grow: Signal,
+    shrink: Signal,
 }
 
 impl Signals {
@@ -317,14 +334,26 @@ impl Signals {
             signal(kind)
                 .map_err(|error| CliError::new(Code::Machine, "cannot listen for signals", error.to_string()))
         };
-        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            grow: listen(SignalKind::user_defined1())?,
+            shrink: listen(SignalKind::user_defined2())?,
+        })
     }
 
-    async fn next(&mut self) -> &'static str {
+    async fn next(&mut self) -> Heard {
         tokio::select! {
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => Heard::Stop("SIGINT"),
+            _ = self.terminate.recv() => Heard::Stop("SIGTERM"),
+            _ = self.grow.recv() => Heard::Hormone(1.0),
+            _ = self.shrink.recv() => Heard::Hormone(-1.0),
         }
+    }
+
+    /// The next signal that ends a run; the others mean nothing any more.
+    async fn stop(&mut self) {
+        while let Heard::Hormone(_) = self.next().await {}
     }
 }
 
@@ -342,7 +371,7 @@ fn task(body: &Body, name: &str, verb: &Run) -> Done {
     let end = body.membrane().block_on(async {
         tokio::select! {
             end = body.run_task(grown, task) => Some(end),
-            _ = signals.next() => None,
+            () = signals.stop() => None,
         }
     });
     let what = format!("task `{}` did not end well", grown.gene.name);

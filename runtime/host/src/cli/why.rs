@@ -1,4 +1,4 @@
-//! `cyte why`: why there are as many cells of a gene as there are.
+//! `cyte why`: why there are as many cells of a gene as there are, and what one cell feels.
 
 use clap::Args;
 use serde_json::Value;
@@ -7,11 +7,12 @@ use super::table::{field, span};
 use super::{Context, Done, Exit, Which, ask};
 use crate::control::client::escape;
 
-/// Say what is wanted of a gene, what there is, what is missing and why
+/// Say what is wanted of a gene, what there is, what is missing and why, or what one cell feels
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  cyte why front\n  cyte why")]
+#[command(after_help = "Examples:\n  cyte why front\n  cyte why front#3\n  cyte why")]
 pub(super) struct Why {
-    /// The gene; without one, all of them
+    /// The gene, or a cell as `cyte ps` names it; without one, all genes
+    #[arg(value_name = "GENE|CELL")]
     gene: Option<String>,
     #[command(flatten)]
     which: Which,
@@ -19,6 +20,11 @@ pub(super) struct Why {
 
 pub(super) fn run(verb: &Why, context: &Context) -> Done {
     let client = ask::host(&verb.which, context)?;
+    if let Some(cell) = verb.gene.as_ref().filter(|name| name.contains('#')) {
+        let answer = client.get(&format!("/v1/why/{}", escape(cell)))?;
+        context.answer(&answer, "felt", felt)?;
+        return Ok(Exit::OK);
+    }
     let answer = match &verb.gene {
         Some(gene) => client.get(&format!("/v1/why/{}", escape(gene)))?,
         None => client.get("/v1/why")?,
@@ -55,7 +61,30 @@ fn sentence(gene: &Value) -> String {
             }
         }
     }
-    text + "\n"
+    text.push('\n');
+    for decision in gene.get("decisions").and_then(Value::as_array).into_iter().flatten() {
+        let ago = decision.get("ago_ms").and_then(Value::as_u64).map_or_else(|| "-".to_owned(), span);
+        let (act, cause, why) = (field(decision, "act"), field(decision, "cause"), field(decision, "why"));
+        text.push_str(&format!("  {ago} ago  {act} for {cause}: {why}\n"));
+    }
+    text
+}
+
+/// `front#3: 4 cells, 3.2 wanted, felt -0.20 now and +0.01 lately; reports weighed 2.7`.
+fn felt(answer: &Value) -> String {
+    let cell = field(answer, "cell");
+    let Some(felt) = answer.get("felt").filter(|felt| !felt.is_null()) else {
+        return format!("{cell}: the hormone law has not looked at it yet\n");
+    };
+    let number = |key: &str| {
+        felt.get("trace").and_then(|trace| trace.get(key)).and_then(Value::as_f64).unwrap_or_default()
+    };
+    format!(
+        "{cell}: {}; its own load {:.2} slots, the reports that it heard weighed {:.2}\n",
+        field(felt, "why"),
+        number("own"),
+        number("weight")
+    )
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod find;
+mod hormones;
 pub mod server;
 mod wishes;
 
@@ -17,12 +18,13 @@ use crate::error::CliError;
 use crate::event::EventLog;
 use crate::log::GuestLog;
 
+pub use hormones::{Felt, HormoneView, Released};
 pub use wishes::WishView;
 
 /// What the control API shows of a host, and the few things that it may write.
 ///
 /// Every answer is one JSON object with `"v": 1`, the same that `--output json` prints.
-pub trait HostView: WishView {
+pub trait HostView: WishView + HormoneView {
     /// The host itself: pid, version, state folder, organism, addresses, counters.
     fn status(&self) -> Value;
     /// Genes and cells.

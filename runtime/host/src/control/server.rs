@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 
-use super::{HostView, wishes};
+use super::{HostView, hormones, wishes};
 use crate::codes::Code;
 use crate::error::CliError;
 use crate::ring::Ring;
@@ -105,7 +105,11 @@ async fn answer(request: Request<Incoming>, view: &Arc<dyn HostView>, uid: u32) 
     let steps: Vec<&str> = path.split('/').skip(1).collect();
     match (&parts.method, steps.as_slice()) {
         (&Method::GET, ["v1", "wishes", rest @ ..]) => wishes::read(rest, &query, view.as_ref()),
+        (&Method::GET, ["v1", "why", cell]) if unescape(cell).contains('#') => {
+            hormones::felt(&unescape(cell), view.as_ref()).await
+        }
         (&Method::GET, ["v1", "why", rest @ ..]) if rest.len() < 2 => wishes::why(rest, view.as_ref()),
+        (&Method::POST, ["v1", "hormones"]) => hormones::release(body, Arc::clone(view), uid).await,
         (method, ["v1", "wishes", rest @ ..]) => {
             wishes::write(method, rest, query, body, Arc::clone(view), uid).await
         }
@@ -127,6 +131,7 @@ fn read(steps: &[&str], query: &Query, view: &dyn HostView) -> Response<Body> {
         ["status"] => object(&view.status()),
         ["ps"] => object(&view.ps()),
         ["limits"] => object(&view.limits()),
+        ["hormones"] => object(&view.hormones()),
         ["secrets"] => object(&json!({"v": 1, "secrets": view.secrets()})),
         ["cells", id] => found(view.cell(&unescape(id)), id),
         ["genes", name] => found(view.gene(&unescape(name)), name),
@@ -285,6 +290,14 @@ fn found(value: Option<Value>, id: &str) -> Response<Body> {
 fn unknown(path: &str) -> Response<Body> {
     let error = CliError::new(Code::Control, format!("cannot answer `{path}`"), "there is no such question");
     failed(StatusCode::NOT_FOUND, &error)
+}
+
+/// The object, or the error with status `otherwise`.
+pub(super) fn answered(answer: Result<Value, CliError>, otherwise: StatusCode) -> Response<Body> {
+    match answer {
+        Ok(value) => object(&value),
+        Err(error) => failed(otherwise, &error),
+    }
 }
 
 pub(super) fn object(value: &Value) -> Response<Body> {

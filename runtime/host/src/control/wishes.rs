@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use serde_json::Value;
 
 use super::HostView;
-use super::server::{Body, Query, failed, object, unescape};
+use super::server::{Body, Query, answered, failed, unescape};
 use crate::codes::Code;
 use crate::error::CliError;
 use crate::wishes::{FILE_MAX, Wishes};
@@ -100,11 +100,4 @@ pub(super) async fn write(
 fn text_of(bytes: &Bytes) -> Result<String, CliError> {
     String::from_utf8(bytes.to_vec())
         .map_err(|_| CliError::new(Code::Wish, "cannot read the wishes", "they are not text"))
-}
-
-fn answered(answer: Result<Value, CliError>, otherwise: StatusCode) -> Response<Body> {
-    match answer {
-        Ok(value) => object(&value),
-        Err(error) => failed(otherwise, &error),
-    }
 }

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use cyte_organism::Nanos;
 use cyte_organism::law::{Act, Cause, HostSample, Trace, View};
-use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::Population;
 use super::homeostasis::Homeostasis;
@@ -13,43 +14,79 @@ use super::homeostasis::Homeostasis;
 const DECISIONS: usize = 16;
 
 /// One decision of the law about one cell.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub struct Decided {
-    /// What.
-    pub act: Act,
-    /// Why.
-    pub cause: Cause,
-    /// What was known.
-    pub trace: Trace,
+#[derive(Debug, Clone, Copy)]
+struct Decided {
+    at: Nanos,
+    act: Act,
+    cause: Cause,
+    trace: Trace,
+}
+
+impl Decided {
+    fn value(&self, now: Nanos) -> Value {
+        let (act, niche) = match self.act {
+            Act::Differentiate { mother } => ("differentiate", mother),
+            Act::Divide { mother } => ("divide", Some(mother)),
+            Act::Found => ("found", None),
+            Act::Die { niche } => ("die", Some(niche)),
+        };
+        json!({
+            "ago_ms": now.since(self.at).as_millis(),
+            "act": act,
+            "niche": niche.map(|niche| niche.0),
+            "cause": self.cause,
+            "why": self.trace.to_string(),
+            "trace": self.trace,
+        })
+    }
 }
 
 /// One gene's population as the law saw it last.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct ClassLevel {
-    /// The gene's name.
-    pub gene: String,
-    /// How it stood.
-    #[serde(flatten)]
-    pub view: View,
-    /// What one message holds a cell, in microseconds, and how much of it computing takes.
-    pub service_us: u64,
-    /// See `service_us`.
-    pub computing_us: u64,
-    /// The last decisions, oldest first.
-    pub decided: VecDeque<Decided>,
+#[derive(Debug, Clone, Default)]
+struct ClassLevel {
+    gene: String,
+    view: View,
+    head: Option<Nanos>,
+    service_us: u64,
+    computing_us: u64,
+    /// Oldest first.
+    decided: VecDeque<Decided>,
+}
+
+impl ClassLevel {
+    fn value(&self, now: Nanos) -> Value {
+        let View { ready, pending, draining, queued, is_felt, rate, .. } = self.view;
+        let View { deficit, wanted, growth, felt_fast, felt_slow, dying, unmet, .. } = self.view;
+        json!({
+            "gene": self.gene,
+            "ready": ready,
+            "pending": pending,
+            "draining": draining,
+            "queued": queued,
+            "wait_us": self.head.map_or(0, |head| now.since(head).0 / 1_000),
+            "is_felt": is_felt,
+            "rate": rate,
+            "deficit": deficit,
+            "wanted": wanted,
+            "growth": growth,
+            "felt_fast": felt_fast,
+            "felt_slow": felt_slow,
+            "dying": dying,
+            "unmet": unmet,
+            "service_us": self.service_us,
+            "computing_us": self.computing_us,
+        })
+    }
 }
 
 /// The host and its classes as the law saw them last.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct Now {
-    /// Stems, room and cores.
-    pub host: HostSample,
-    /// Stems that are wanted.
-    pub stems_goal: u32,
-    /// Whether full cores hold growth back.
-    pub is_suppressed: bool,
-    /// The classes, in the order of the genes.
-    pub classes: Vec<ClassLevel>,
+#[derive(Debug, Clone, Default)]
+struct Now {
+    host: HostSample,
+    stems_goal: u32,
+    is_suppressed: bool,
+    /// In the order of the genes; none while the organism is dormant.
+    classes: Vec<ClassLevel>,
 }
 
 /// What was shown last.
@@ -57,10 +94,34 @@ pub struct Now {
 pub struct Levels(Mutex<Now>);
 
 impl Levels {
-    /// A copy of what was shown last; empty while the organism is dormant.
+    /// What was shown last, as JSON; without classes while the organism is dormant.
     #[must_use]
-    pub fn now(&self) -> Now {
-        self.lock().clone()
+    pub fn value(&self, now: Nanos) -> Value {
+        let levels = self.lock();
+        let host = levels.host;
+        json!({
+            "v": 1,
+            "host": {
+                "stems": host.stems,
+                "room": host.room,
+                "cores": host.cores,
+                "busy_permille": host.busy_permille,
+                "run_delay_us": host.run_delay.0 / 1_000,
+            },
+            "stems_goal": levels.stems_goal,
+            "is_suppressed": levels.is_suppressed,
+            "classes": levels.classes.iter().map(|class| class.value(now)).collect::<Vec<_>>(),
+        })
+    }
+
+    /// The last decisions about the cells of a gene, oldest first.
+    #[must_use]
+    pub fn decisions(&self, gene: &str, now: Nanos) -> Vec<Value> {
+        let levels = self.lock();
+        let class = levels.classes.iter().find(|class| class.gene == gene);
+        class
+            .map(|class| class.decided.iter().map(|decided| decided.value(now)).collect())
+            .unwrap_or_default()
     }
 
     pub(super) fn show(&self, host: HostSample, law: &Homeostasis, populations: &[Arc<dyn Population>]) {
@@ -76,19 +137,20 @@ impl Levels {
         let mut living: u32 = 0;
         for (at, class) in now.classes.iter_mut().enumerate() {
             class.view = law.view(at);
+            class.head = law.seen().get(at).and_then(|seen| seen.tally.head);
             (class.service_us, class.computing_us) = law.service_us(at);
             living = living.saturating_add(class.view.ready).saturating_add(class.view.pending);
         }
         now.stems_goal = law.constants().stems_goal(living);
     }
 
-    pub(super) fn decided(&self, at: usize, act: Act, cause: Cause, trace: Trace) {
-        let mut now = self.lock();
-        let Some(class) = now.classes.get_mut(at) else { return };
+    pub(super) fn decided(&self, now: Nanos, at: usize, act: Act, cause: Cause, trace: Trace) {
+        let mut levels = self.lock();
+        let Some(class) = levels.classes.get_mut(at) else { return };
         if class.decided.len() >= DECISIONS {
             class.decided.pop_front();
         }
-        class.decided.push_back(Decided { act, cause, trace });
+        class.decided.push_back(Decided { at: now, act, cause, trace });
     }
 
     fn lock(&self) -> MutexGuard<'_, Now> {

@@ -69,13 +69,16 @@ fn i17_core_classes_come_first() {
 #[test]
 fn demand_takes_a_stem_only_above_the_floor_and_counts_what_is_on_its_way() {
     use cyte_organism::law::Demand;
-    let demand = Demand { floor: 4, is_open: true, slots: 8, max: 10, soon_ppm: 0 };
+    let demand = Demand { floor: 4, is_open: true, driven: 0, slots: 8, max: 10, soon_ppm: 0 };
     assert!(demand.may_take(1, 24, 0, 3, 16));
     assert!(!demand.may_take(1, 24, 1, 3, 16), "a cell is on its way for eight");
     assert!(demand.may_take(9, 24, 1, 3, 16));
     assert!(!demand.may_take(9, 80, 0, 10, 16), "at the bound");
     assert!(!demand.may_take(9, 24, 0, 3, 4), "the floor is the law's");
-    assert!(!Demand { is_open: false, ..demand }.may_take(9, 24, 0, 3, 16), "the cores are full");
+    let full = Demand { is_open: false, ..demand };
+    assert!(!full.may_take(9, 24, 0, 3, 16), "the cores are full");
+    let idle_cores = Demand { driven: 4, ..full };
+    assert!(idle_cores.may_take(9, 24, 0, 3, 16) && !idle_cores.may_take(9, 24, 0, 4, 16));
     // 3 ms to wake, 50 ms of service: of 100 busy slots six come free before a stem is awake.
     let soon = Demand { soon_ppm: 60_000, ..demand };
     assert!(!soon.may_take(6, 100, 0, 3, 16) && soon.may_take(7, 100, 0, 3, 16));
