@@ -185,7 +185,7 @@ fn the_words_of_the_model_are_explained() {
     let (_, rest) = text.split_once("\n## Words\n").expect("the section is there");
     let words: String = rest.split("\n## ").next().unwrap().to_lowercase();
     let rows: Vec<&str> = words.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
-    let snapshot = read("runtime/engine/src/snapshot.rs") + &read("runtime/organism/src/lineage.rs");
+    let snapshot = read("runtime/engine/src/snapshot.rs") + &read("runtime/organism/src/fast.rs");
     for word in ["gene", "role", "cell", "niche", "ready", "mother", "generation", "retire"] {
         assert!(snapshot.to_lowercase().contains(word), "the host no longer says `{word}`");
         assert!(rows.iter().any(|row| row.contains(word)), "ARCHITECTURE.md does not explain `{word}`");

@@ -26,7 +26,11 @@ pub(super) struct Hormones {
 
 /// Release a hormone to the cells of a running host
 #[derive(Debug, Args)]
-#[command(subcommand_required = true, arg_required_else_help = true)]
+#[command(
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "Examples:\n  cyte hormone release growth 0.5"
+)]
 pub(super) struct HormoneVerb {
     #[command(subcommand)]
     what: What,
