@@ -44,7 +44,7 @@ enum What {
 /// Release one, heard once by every cell of the gene, or of all genes
 #[derive(Debug, Args)]
 #[command(
-    after_help = "KIND is growth or anti-growth, with .GENE for the cells of one gene.\n\nExamples:\n  cyte hormone release growth 0.5\n  cyte hormone release anti-growth.front 1"
+    after_help = "Examples:\n  cyte hormone release growth 0.5\n  cyte hormone release anti-growth.front 1"
 )]
 struct Release {
     /// Which: growth, anti-growth, growth.GENE or anti-growth.GENE

@@ -160,8 +160,9 @@ pub fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::{HostView, WishView, server};
+    use crate::control::{Felt, HormoneView, HostView, Released, WishView, server};
     use crate::event::{EventLog, Happening};
+    use crate::hormones::Hormone;
     use crate::log::{GuestLog, Said, Show, Stream};
     use crate::state::tests::{Scratch, scratch};
     use serde_json::json;
@@ -173,6 +174,21 @@ mod tests {
         logs: Arc<GuestLog>,
         secrets: Mutex<Vec<(u32, String, Vec<u8>)>>,
         wishes: crate::wishes::Wishes,
+    }
+
+    impl HormoneView for Fake {
+        fn hormones(&self) -> Value {
+            json!({"v": 1, "classes": []})
+        }
+        fn felt(&self, cell: &str) -> Result<Felt, CliError> {
+            Err(CliError::new(Code::Unknown, format!("cannot say what cell `{cell}` felt"), "there is none"))
+        }
+        fn release(&self, _uid: u32, _hormone: &Hormone, strength: f64) -> Result<Released, CliError> {
+            let (told, released) = tokio::sync::oneshot::channel();
+            let refused = (strength > 1.0).then_some(cyte_organism::ReleaseError::Strength);
+            told.send(refused.map_or(Ok(()), Err)).unwrap();
+            Ok(released)
+        }
     }
 
     impl HostView for Fake {
@@ -273,6 +289,26 @@ mod tests {
         assert_eq!((error.code, error.help.as_deref()), (Code::Secret, Some("cyte x")));
         let big = Bytes::from(vec![0; 70_000]);
         assert!(host.client.call(Method::POST, "/v1/secrets/token", big).is_err());
+    }
+
+    #[test]
+    fn hormones_go_over_the_socket_and_nonsense_is_refused() {
+        let host = running("hormones");
+        assert_eq!(host.client.get("/v1/hormones").unwrap()["v"], 1);
+        let post = |body: &'static str| host.client.call(Method::POST, "/v1/hormones", Bytes::from_static(body.as_bytes()));
+        let answer = post(r#"{"hormone": "anti-growth.front", "strength": 0.5}"#).unwrap();
+        assert_eq!(answer["hormone"], "anti-growth.front");
+        for (body, word) in [
+            (r#"{"hormone": "joy", "strength": 1}"#, "joy"),
+            (r#"{"hormone": "growth", "strength": 2}"#, "strength"),
+            (r#"{"hormone": "growth"}"#, "strength"),
+            (r#"{"hormone": "growth", "strength": 1, "x": 1}"#, "x"),
+            ("{", "EOF"),
+        ] {
+            let error = post(body).unwrap_err();
+            assert!(error.why.contains(word), "{error:?}");
+        }
+        assert_eq!(host.client.get("/v1/why/front%231").unwrap_err().code, Code::Unknown);
     }
 
     #[test]
