@@ -6,6 +6,7 @@ mod control;
 mod dna;
 mod first_minutes;
 mod help;
+mod hormones;
 mod hostile;
 mod http;
 mod manifest;

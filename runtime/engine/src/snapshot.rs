@@ -33,6 +33,10 @@ pub struct TissueSnapshot {
     pub p50_us: u64,
     /// 99th percentile of the same.
     pub p99_us: u64,
+    /// Median time in which a cell was made, from its place to its first message, microseconds.
+    pub wake_p50_us: u64,
+    /// 99th percentile of the same.
+    pub wake_p99_us: u64,
     /// The cells alive, by number.
     pub cells: Vec<CellSnapshot>,
 }

@@ -143,6 +143,8 @@ pub struct Tissue {
     /// this map is sharded.
     alive: DashMap<u64, Arc<Vitals>>,
     latency: Latency,
+    /// How long cells take from their place to their first message.
+    wakes: Latency,
     work: Work,
     /// Cells that are being made and that no request carries.
     coming: AtomicU32,
@@ -170,6 +172,7 @@ impl Tissue {
             queue: Mutex::new(Fast::new(bounds)),
             alive: DashMap::new(),
             latency: Latency::default(),
+            wakes: Latency::default(),
             work: Work::default(),
             coming: AtomicU32::new(0),
             leaving: DashSet::new(),
@@ -486,6 +489,8 @@ impl Tissue {
             counts,
             p50_us: self.latency.quantile_us(0.5),
             p99_us: self.latency.quantile_us(0.99),
+            wake_p50_us: self.wakes.quantile_us(0.5),
+            wake_p99_us: self.wakes.quantile_us(0.99),
             cells,
         }
     }

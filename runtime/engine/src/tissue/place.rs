@@ -53,7 +53,9 @@ impl Place {
     pub(crate) fn is_settled(&self) {
         let now = self.tissue.host.clock.now();
         self.vitals.settle(now);
-        self.tissue.work.activate(now.since(self.vitals.born));
+        let took = now.since(self.vitals.born);
+        self.tissue.work.activate(took);
+        self.tissue.wakes.record(took);
     }
 
     /// The cell ends by use, age or memory; unless this or the next is said it counts as a death.

@@ -295,7 +295,9 @@ mod tests {
     fn hormones_go_over_the_socket_and_nonsense_is_refused() {
         let host = running("hormones");
         assert_eq!(host.client.get("/v1/hormones").unwrap()["v"], 1);
-        let post = |body: &'static str| host.client.call(Method::POST, "/v1/hormones", Bytes::from_static(body.as_bytes()));
+        let post = |body: &'static str| {
+            host.client.call(Method::POST, "/v1/hormones", Bytes::from_static(body.as_bytes()))
+        };
         let answer = post(r#"{"hormone": "anti-growth.front", "strength": 0.5}"#).unwrap();
         assert_eq!(answer["hormone"], "anti-growth.front");
         for (body, word) in [
