@@ -297,13 +297,14 @@ fn entry(uid: u32, verb: &str, subject: &str) -> AuditEntry {
 
 /// What never changes about a gene while it lives here.
 fn gene_facts(grown: &Grown) -> Value {
-    let Gene { name, version, labels, role, routes, component, .. } = &grown.gene;
+    let Gene { name, version, labels, role, neuron, routes, component, .. } = &grown.gene;
     let labels: serde_json::Map<_, _> = labels.iter().map(|(k, v)| (k.clone(), v.as_str().into())).collect();
     json!({
         "gene": name.as_str(),
         "version": if version.is_empty() { Value::Null } else { version.as_str().into() },
         "labels": labels,
         "role": role.as_str(),
+        "neuron": neuron,
         "world": grown.pre.inspection().shape.world(),
         "size": component.length,
         "routes": routes.iter().map(ToString::to_string).collect::<Vec<_>>(),
