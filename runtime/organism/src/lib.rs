@@ -16,29 +16,42 @@
 //! - [`wish`]: what is wanted, and what the DNA allows to be wanted.
 //! - [`phenotype`]: what is, as a fold over events.
 //! - [`expressor`]: what is wanted minus what is.
+//! - [`neuron`]: what a neuron sees and says, and the rules of the standard ones.
 //! - [`Organism`]: the state machine that the governor drives with [`Stimulus`] and whose
 //!   [`Response`]s it performs.
+//!
+//! Without its feature `dna`, which is on by default, only the law and the rules of the standard
+//! neurons are built: what becomes Wasm has no use for keys and manifests.
 
+#[cfg(feature = "dna")]
 pub mod ballot;
+#[cfg(feature = "dna")]
 pub mod claim;
 pub mod constants;
 pub mod dice;
 mod endocrine;
+#[cfg(feature = "dna")]
 pub mod expressor;
 mod family;
 pub mod fast;
 pub mod homeostasis;
 pub mod law;
 pub mod lineage;
+pub mod neuron;
+#[cfg(feature = "dna")]
 mod organism;
+#[cfg(feature = "dna")]
 pub mod phenotype;
 pub mod quota;
 mod share;
+#[cfg(feature = "dna")]
 pub mod sim;
 mod time;
+#[cfg(feature = "dna")]
 pub mod wish;
 
 pub use endocrine::{Felt, ReleaseError};
 pub use family::{Census, Phase, Reading};
+#[cfg(feature = "dna")]
 pub use organism::{Organism, Response, Stimulus};
 pub use time::Nanos;
