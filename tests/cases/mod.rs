@@ -9,6 +9,7 @@ mod help;
 mod hostile;
 mod http;
 mod manifest;
+mod neuron;
 mod readmes;
 mod run;
 mod secrets;

@@ -5,7 +5,7 @@
 //! its range, or a minimum above its maximum, is refused here and never repaired: a law that runs
 //! with other numbers than the signed ones could not be explained.
 
-#[cfg(feature = "dna")]
+#[cfg(feature = "host")]
 use cyte_dna::{HormonePolicy, PoolPolicy};
 use serde::{Deserialize, Serialize};
 
@@ -47,7 +47,7 @@ pub const OWED_MAX: Nanos = Nanos::from_millis(500);
 /// Most classes one law decides for (as many genes as a DNA may hold).
 pub const CLASSES_MAX: usize = 4_096;
 
-#[cfg(feature = "dna")]
+#[cfg(feature = "host")]
 const _: () = assert!(CLASSES_MAX == cyte_dna::limits::GENES, "a class for each gene");
 
 /// Why a constant was refused.
@@ -142,7 +142,7 @@ impl Default for Constants {
     }
 }
 
-#[cfg(feature = "dna")]
+#[cfg(feature = "host")]
 impl Constants {
     /// The constants of a policy.
     ///
@@ -276,7 +276,7 @@ impl ClassSpec {
     }
 }
 
-#[cfg(all(test, feature = "dna"))]
+#[cfg(all(test, feature = "host"))]
 mod tests {
     use super::*;
 

@@ -20,38 +20,41 @@
 //! - [`Organism`]: the state machine that the governor drives with [`Stimulus`] and whose
 //!   [`Response`]s it performs.
 //!
-//! Without its feature `dna`, which is on by default, only the law and the rules of the standard
+//! Without its feature `host`, which is on by default, only the law and the rules of the standard
 //! neurons are built: what becomes Wasm has no use for keys and manifests.
 
-#[cfg(feature = "dna")]
+#[cfg(feature = "host")]
 pub mod ballot;
-#[cfg(feature = "dna")]
+#[cfg(feature = "host")]
 pub mod claim;
 pub mod constants;
 pub mod dice;
 mod endocrine;
-#[cfg(feature = "dna")]
+#[cfg(feature = "host")]
 pub mod expressor;
 mod family;
+#[cfg(feature = "host")]
 pub mod fast;
+#[cfg(feature = "host")]
 pub mod homeostasis;
 pub mod law;
 pub mod lineage;
 pub mod neuron;
-#[cfg(feature = "dna")]
+#[cfg(feature = "host")]
 mod organism;
-#[cfg(feature = "dna")]
+#[cfg(feature = "host")]
 pub mod phenotype;
+#[cfg(feature = "host")]
 pub mod quota;
 mod share;
-#[cfg(feature = "dna")]
+#[cfg(feature = "host")]
 pub mod sim;
 mod time;
-#[cfg(feature = "dna")]
+#[cfg(feature = "host")]
 pub mod wish;
 
 pub use endocrine::{Felt, ReleaseError};
 pub use family::{Census, Phase, Reading};
-#[cfg(feature = "dna")]
+#[cfg(feature = "host")]
 pub use organism::{Organism, Response, Stimulus};
 pub use time::Nanos;

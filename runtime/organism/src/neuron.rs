@@ -18,14 +18,14 @@ mod on_demand;
 mod tests;
 
 pub use calculus::Calculus;
-#[cfg(feature = "dna")]
+#[cfg(feature = "host")]
 pub(crate) use kpa::Count as KpaCount;
-#[cfg(feature = "dna")]
+#[cfg(feature = "host")]
 pub(crate) use kpa::Memory as KpaMemory;
 pub use kpa::{Kpa, KpaTimes, TimesError};
-#[cfg(feature = "dna")]
+#[cfg(feature = "host")]
 pub(crate) use on_demand::Count as OnDemandCount;
-#[cfg(feature = "dna")]
+#[cfg(feature = "host")]
 pub(crate) use on_demand::Memory as OnDemandMemory;
 pub use on_demand::OnDemand;
 
