@@ -200,8 +200,8 @@ pub(super) fn mind(
         Controller::Oracle => Box::new(Oracle::new(constants, specs)),
         Controller::Static(cells) => Box::new(Static::new(specs, cells)),
         Controller::NeuronCalculus => beside(Box::new(Calculus::new(Constants::default(), 0)))?,
-        Controller::NeuronKpa => beside(Box::new(neuron::Kpa::default()))?,
-        Controller::NeuronOnDemand => beside(Box::new(neuron::OnDemand::default()))?,
+        Controller::NeuronKpa => beside(Box::<neuron::Kpa>::default())?,
+        Controller::NeuronOnDemand => beside(Box::<neuron::OnDemand>::default())?,
         Controller::Neuron => return Err(ScenarioError::NoNeuron),
     })
 }
