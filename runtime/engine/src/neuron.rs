@@ -117,9 +117,7 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         self.0.places.vacate();
-        if self.0.places.is_short() {
-            self.0.places.pass_on();
-        }
+        self.0.places.pass_on();
     }
 }
 
