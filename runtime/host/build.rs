@@ -1,4 +1,5 @@
-//! Embeds the sources of the SDK, its templates and the standard genes into the binary.
+//! Embeds the sources of the SDK, its templates and the standard genes into the binary, and of the
+//! law what the standard neurons are built from.
 //!
 //! Only files are read and one table is written; nothing is compiled here, so that no cargo ever
 //! runs inside a build script.
@@ -9,7 +10,22 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// The folders that travel, relative to the repository's root.
-const FOLDERS: &[&str] = &["sdk", "genes"];
+const FOLDERS: &[&str] = &["sdk", "genes", "runtime/organism/src/law", "runtime/organism/src/neuron"];
+/// The files beside them: `cyte-organism` without its feature `host`. `Cargo.toml` is the workspace
+/// whose versions it inherits.
+const FILES: &[&str] = &[
+    "Cargo.toml",
+    "runtime/organism/Cargo.toml",
+    "runtime/organism/src/constants.rs",
+    "runtime/organism/src/dice.rs",
+    "runtime/organism/src/endocrine.rs",
+    "runtime/organism/src/family.rs",
+    "runtime/organism/src/lib.rs",
+    "runtime/organism/src/lineage.rs",
+    "runtime/organism/src/neuron.rs",
+    "runtime/organism/src/share.rs",
+    "runtime/organism/src/time.rs",
+];
 /// More than this is a mistake, such as a build result among the sources.
 const MAX_FILE: u64 = 2 << 20;
 /// The sum of all embedded files; every byte of it is in the binary.
@@ -22,6 +38,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut files = Vec::new();
     for folder in FOLDERS {
         walk(&root.join(folder), folder, &mut files)?;
+    }
+    // What is compiled for tests alone stays behind.
+    files.retain(|(name, _)| !(name.starts_with("runtime/") && name.ends_with("/tests.rs")));
+    for name in FILES {
+        let path = root.join(name);
+        println!("cargo::rerun-if-changed={}", path.display());
+        files.push(((*name).to_owned(), path));
     }
     files.sort();
     let mut table = String::from("&[\n");

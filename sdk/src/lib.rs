@@ -1,4 +1,4 @@
-//! Write genes for cyte: HTTP handlers and tasks as WebAssembly components.
+//! Write genes for cyte: HTTP handlers, tasks and neurons as WebAssembly components.
 //!
 //! A gene is a small `cdylib` crate. This one is complete:
 //!
@@ -18,7 +18,8 @@
 //!
 //! # What there is
 //!
-//! - [`Drone`] answers HTTP requests on WASI 0.2; [`Task`] runs once; `p3::Drone` (feature `p3`) is
+//! - [`Drone`] answers HTTP requests on WASI 0.2; [`Task`] runs once; [`Neuron`] says how many cells
+//!   each class of its host should have; `p3::Drone` (feature `p3`) is
 //!   the asynchronous drone of WASI 0.3.
 //! - [`Request`] and [`Response`] use the types of the `http` crate; [`Body`] streams in both
 //!   directions, JSON goes in and out (feature `json`, on by default).
@@ -54,6 +55,7 @@ mod head;
 pub mod identity;
 pub mod log;
 mod macros;
+pub mod neuron;
 #[cfg(feature = "p3")]
 pub mod p3;
 pub mod prelude;
@@ -69,6 +71,7 @@ mod writer;
 pub use body::{Body, Chunks};
 pub use error::Error;
 pub use fetch::{FetchError, FetchOptions, fetch, fetch_with};
+pub use neuron::Neuron;
 pub use task::{Task, exit};
 pub use writer::BodyWriter;
 

@@ -54,6 +54,38 @@ macro_rules! task {
     };
 }
 
+/// Makes the crate a neuron: exports `cyte:cell/homeostasis`.
+///
+/// What the type holds stays in the cell from one look to the next. On any other target than Wasm
+/// it only checks the types.
+#[macro_export]
+macro_rules! neuron {
+    ($neuron:ty) => {
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            struct Export;
+
+            ::std::thread_local! {
+                static KEPT: ::core::cell::RefCell<::core::option::Option<$neuron>> =
+                    const { ::core::cell::RefCell::new(::core::option::Option::None) };
+            }
+
+            impl $crate::sys::NeuronGuest for Export {
+                fn watch(
+                    host: $crate::sys::NeuronHost,
+                    classes: ::std::vec::Vec<$crate::sys::NeuronSample>,
+                ) -> ::std::vec::Vec<$crate::sys::NeuronOrder> {
+                    KEPT.with_borrow_mut(|kept| $crate::sys::watch::<$neuron>(kept, host, classes))
+                }
+            }
+
+    $crate::bindings::neuron::__export_neuron!(Export with_types_in $crate::bindings::neuron);
+        };
+        #[cfg(not(target_family = "wasm"))]
+        const _: fn() -> ::core::result::Result<$neuron, $crate::Error> = <$neuron as $crate::Neuron>::born;
+    };
+}
+
 /// Writes the number of uses into the custom section that the host looks for.
 #[macro_export]
 #[doc(hidden)]

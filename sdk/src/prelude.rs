@@ -1,4 +1,4 @@
 //! What nearly every gene uses: `use cyte_sdk::prelude::*;`.
 
-pub use crate::{Body, BodyWriter, Drone, Error, Request, Response, Task, config, fetch, log};
+pub use crate::{Body, BodyWriter, Drone, Error, Neuron, Request, Response, Task, config, fetch, log};
 pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};

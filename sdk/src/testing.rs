@@ -27,6 +27,7 @@ use bytes::Bytes;
 use crate::body::Inner;
 use crate::identity::Identity;
 use crate::log::Level;
+use crate::neuron::{Look, Neuron, Order};
 use crate::sys::{Incoming, WORLD};
 use crate::{Body, Drone, FetchError, Request, Response};
 
@@ -34,6 +35,25 @@ use crate::{Body, Drone, FetchError, Request, Response};
 /// and goes to [`take_errors`].
 pub fn serve<D: Drone>(request: impl Into<Request>) -> Response {
     D::handle(request.into()).unwrap_or_else(crate::Error::into_response)
+}
+
+/// One cell of a neuron, called as the runtime does: what it remembers stays from look to look, and
+/// errors go to [`take_errors`].
+#[derive(Debug)]
+pub struct Watched<N>(Option<N>);
+
+impl<N> Default for Watched<N> {
+    /// A fresh cell.
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<N: Neuron> Watched<N> {
+    /// One look.
+    pub fn watch(&mut self, look: &Look) -> Vec<Order> {
+        crate::neuron::look(&mut self.0, look)
+    }
 }
 
 /// A GET request.

@@ -89,7 +89,7 @@ fn a_check_that_refuses_shows_no_table() {
         let said = Cyte::new(["check", "--output", form]).within(temp.path()).run();
         assert_eq!(said.stdout, "", "{}", said.stderr);
         let said = said.refused(1, "E101");
-        assert!(said.contains("a task has none"), "{said}");
+        assert!(said.contains("only a drone has them"), "{said}");
     }
 }
 

@@ -10,6 +10,7 @@ mod hormones;
 mod hostile;
 mod http;
 mod manifest;
+mod neuron;
 mod readmes;
 mod run;
 mod secrets;

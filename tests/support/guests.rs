@@ -33,7 +33,11 @@ fn build(folder: &Path) -> Result<PathBuf, String> {
     let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or("gene");
     let project = paths::kept().join("guests").join(name);
     std::fs::create_dir_all(&project).map_err(|error| error.to_string())?;
-    let toml = format!("[organism]\nname = \"{name}\"\n\n[gene.{name}]\nsource = {folder:?}\n");
+    let mut toml = format!("[organism]\nname = \"{name}\"\n\n[gene.{name}]\nsource = {folder:?}\n");
+    if std::fs::read_to_string(folder.join("src/lib.rs")).is_ok_and(|lib| lib.contains("cyte_sdk::neuron!("))
+    {
+        toml.push_str("neuron = \"replace\"\n");
+    }
     let file = project.join("dna.toml");
     if !std::fs::read_to_string(&file).is_ok_and(|there| there == toml) {
         std::fs::write(&file, toml).map_err(|error| error.to_string())?;

@@ -16,6 +16,8 @@ pub enum Role {
     Drone,
     /// Runs once and ends (`wasi:cli/run`).
     Task,
+    /// Says how many cells each class of its host should have (`cyte:cell/homeostasis`).
+    Neuron,
 }
 
 impl Role {
@@ -25,11 +27,39 @@ impl Role {
         match self {
             Role::Drone => "drone",
             Role::Task => "task",
+            Role::Neuron => "neuron",
         }
     }
 }
 
 impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// How much a neuron's word counts: what the DNA lets it write for a class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mandate {
+    /// It may bend the demand that the host's law sees, by at most 25 % either way.
+    Advise,
+    /// It may also say how many cells there are to be, instead of the law.
+    Replace,
+}
+
+impl Mandate {
+    /// The name as it stands in `dna.toml`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Mandate::Advise => "advise",
+            Mandate::Replace => "replace",
+        }
+    }
+}
+
+impl fmt::Display for Mandate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
@@ -62,11 +92,13 @@ pub struct Gene {
     /// Words for people and their tools to find it by, such as `team = web`; nothing here acts on
     /// them. Sorted by key, no duplicates.
     pub labels: Vec<(String, String)>,
-    /// Drone or task.
+    /// Drone, task or neuron.
     pub role: Role,
+    /// How much its word counts; a neuron has one, no other gene does.
+    pub neuron: Option<Mandate>,
     /// The Wasm component.
     pub component: Blob,
-    /// Where it is mounted; empty for a task. Sorted, no duplicates.
+    /// Where it is mounted; empty for a task and a neuron. Sorted, no duplicates.
     pub routes: Vec<Route>,
     /// All it may do. Empty = nothing but compute.
     pub grants: Grants,
@@ -82,7 +114,7 @@ pub struct Gene {
 }
 
 impl Gene {
-    /// A gene without grants, routes or limits of its own.
+    /// A gene without grants, routes or limits of its own; a neuron may only advise.
     #[must_use]
     pub fn new(name: GeneName, role: Role, component: Blob) -> Self {
         Gene {
@@ -90,6 +122,7 @@ impl Gene {
             version: String::new(),
             labels: Vec::new(),
             role,
+            neuron: (role == Role::Neuron).then_some(Mandate::Advise),
             component,
             routes: Vec::new(),
             grants: Grants::default(),
@@ -198,6 +231,12 @@ impl GeneLimits {
     #[must_use]
     pub fn wall_ms_or_default(&self) -> u64 {
         self.wall_ms.unwrap_or(limits::WALL_PER_CALL_MS)
+    }
+
+    /// Wall clock of one look of a neuron, in milliseconds.
+    #[must_use]
+    pub fn look_ms_or_default(&self) -> u64 {
+        self.wall_ms.unwrap_or(limits::NEURON_LOOK_MS)
     }
 
     /// Bytes of request body.

@@ -133,6 +133,19 @@ pub const WAITERS_PER_GENE: u32 = 1_024;
 /// The most waiting requests a gene may ask for with `limits.waiters`.
 pub const WAITERS_PER_GENE_MAX: u32 = 65_536;
 
+// Neurons.
+
+/// Neurons of one organism.
+pub const NEURONS: usize = 1;
+/// Wall clock of one look of a neuron, in milliseconds.
+pub const NEURON_LOOK_MS: u64 = 5;
+/// A neuron is asked no sooner than this after it was asked before, in milliseconds.
+pub const NEURON_EVERY_MS: u64 = 20;
+/// First and longest pause after a neuron's cell ended badly, in milliseconds; doubles in between.
+pub const NEURON_PAUSE_MS: (u64, u64) = (100, 10_000);
+/// The furthest a neuron may bend a demand, in thousandths of it.
+pub const NEURON_BIAS_PERMILLE: u32 = 250;
+
 // Compilation, in a child process.
 
 /// Size of a component that is compiled, in bytes.

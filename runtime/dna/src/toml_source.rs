@@ -21,7 +21,7 @@ use std::ops::Range;
 use toml::de::DeTable;
 
 use crate::limits::{DNA_TOML_BYTES, GENES, LABEL_MAX_BYTES};
-use crate::{OrganismName, Route};
+use crate::{OrganismName, Role, Route};
 use read::{Reader, Table};
 
 /// A whole `dna.toml`.
@@ -74,6 +74,7 @@ impl Reader {
         let head = self.head(&root);
         let genes = self.genes(&root);
         self.route_conflicts(&genes);
+        self.rival_neurons(&genes);
         let (organism, label) = head?;
         Some(DnaToml { organism, label, genes })
     }
@@ -144,6 +145,17 @@ impl Reader {
                     self.fault(span, message, "give one of them another path or a host name");
                 }
             }
+        }
+    }
+
+    /// Two neurons would write the same registers in turn.
+    fn rival_neurons(&mut self, genes: &[GeneSource]) {
+        let mut neurons =
+            genes.iter().filter(|gene| gene.neuron.is_some() || gene.role == Some(Role::Neuron));
+        let Some(first) = neurons.next() else { return };
+        for second in neurons {
+            let message = format!("genes `{}` and `{}` are both neurons", first.name, second.name);
+            self.fault(second.span.clone(), message, "keep one: it is asked about every class of its host");
         }
     }
 

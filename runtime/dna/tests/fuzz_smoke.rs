@@ -113,6 +113,13 @@ secrets = ["token"]
 limits = { memory = "64MiB", cpu = "500ms", wall = "10s", body = "8MiB", wait = "100ms" }
 express = { min = 0, max = 64, scope = "local" }
 build = { command = "make" }
+
+[gene.think]
+source = "genes/think"
+role = "neuron"
+neuron = "replace"
+config = { tick-ms = "2000" }
+limits = { wall = "5ms" }
 "#;
 
 const NOW: Clock = Clock { unix_s: 1_000, synchronised: true };
@@ -126,6 +133,13 @@ fn key() -> SigningKey {
 fn draft() -> Draft {
     let dna = DnaToml::parse(TOML).unwrap();
     let folder = Folder::pack([("a.txt".to_string(), b"a"), ("b/c.txt".to_string(), b"c")]).unwrap();
+    let think = GeneParts {
+        name: "think".parse().unwrap(),
+        role: Role::Neuron,
+        component: b"\0asm and more".to_vec(),
+        folders: BTreeMap::new(),
+        site: None,
+    };
     let parts = GeneParts {
         name: "front".parse().unwrap(),
         role: Role::Drone,
@@ -134,7 +148,7 @@ fn draft() -> Draft {
         site: None,
     };
     let germline = Germline::single(dna.organism.clone(), key().public());
-    dna.assemble(vec![parts], Descent::first(germline)).unwrap()
+    dna.assemble(vec![parts, think], Descent::first(germline)).unwrap()
 }
 
 #[test]
@@ -167,8 +181,14 @@ fn changed_manifests_decode_only_in_canonical_form() {
 #[test]
 fn changed_folders_parse_only_in_canonical_form() {
     let draft = draft();
-    let blob =
-        draft.manifest().blobs().into_iter().find(|blob| *blob != Blob::of(b"\0asm and so on")).unwrap();
+    let blob = draft
+        .manifest()
+        .gene("front")
+        .unwrap()
+        .blobs()
+        .copied()
+        .find(|blob| *blob != Blob::of(b"\0asm and so on"))
+        .unwrap();
     let good = draft.blob(&blob.sha256).unwrap().to_vec();
     assert_eq!(Digest::of(&good), blob.sha256);
     fuzz("folder", |random| {
@@ -202,7 +222,7 @@ fn assert_valid(dna: &DnaToml) {
     let folder = Folder::pack([("a.txt".to_string(), b"a")]).unwrap();
     let parts = dna.genes.iter().map(|gene| GeneParts {
         name: gene.name.clone(),
-        role: gene.role.unwrap_or(Role::Drone),
+        role: gene.role.unwrap_or(if gene.neuron.is_some() { Role::Neuron } else { Role::Drone }),
         component: b"\0asm".to_vec(),
         folders: gene.files.iter().map(|file| (file.from.clone(), folder.clone())).collect(),
         site: None,

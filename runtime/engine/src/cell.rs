@@ -76,6 +76,7 @@ async fn differentiate(
         DoorPre::Http02(pre) => Door::Http02(pre.instantiate_async(&mut store).await?),
         DoorPre::Http03(pre) => Door::Http03(pre.instantiate_async(&mut store).await?),
         DoorPre::Task02(_) | DoorPre::Task03(_) => wasmtime::bail!("a task takes no requests"),
+        DoorPre::Neuron(_) => wasmtime::bail!("a neuron takes no requests"),
     };
     place.is_settled();
     Ok(Box::new(Cell { store, door, vitals, uses_left: pre.reuse, place }))

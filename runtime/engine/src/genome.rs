@@ -22,6 +22,7 @@ use crate::{
     host::{Alarm, CellHost, CountersSnapshot, Lanes},
     inspect::{Answer, Inspection, Shape},
     load,
+    neuron::NeuronPre,
     side::{Incubator, Side},
     state::{CellState, GeneContext},
     ticker::{EngineList, Ticker},
@@ -80,6 +81,7 @@ pub(crate) enum DoorPre {
     Http03(ServicePre<CellState>),
     Task02(wasmtime_wasi::p2::bindings::CommandPre<CellState>),
     Task03(wasmtime_wasi::p3::bindings::CommandPre<CellState>),
+    Neuron(NeuronPre<CellState>),
 }
 
 impl CellPre {
@@ -98,7 +100,7 @@ impl CellPre {
     pub(crate) fn slots(&self) -> u32 {
         match self.door {
             DoorPre::Http03(_) => self.context.gene.concurrency.min(self.reuse).max(1),
-            DoorPre::Http02(_) | DoorPre::Task02(_) | DoorPre::Task03(_) => 1,
+            DoorPre::Http02(_) | DoorPre::Task02(_) | DoorPre::Task03(_) | DoorPre::Neuron(_) => 1,
         }
     }
 
@@ -321,12 +323,15 @@ fn door(shape: Shape, instance: InstancePre<CellState>) -> wasmtime::Result<Door
             DoorPre::Task02(wasmtime_wasi::p2::bindings::CommandPre::new(instance)?)
         }
         Shape::Task03 => DoorPre::Task03(wasmtime_wasi::p3::bindings::CommandPre::new(instance)?),
+        Shape::Neuron => DoorPre::Neuron(NeuronPre::new(instance)?),
     })
 }
 
 fn default_reuse(shape: Shape) -> u32 {
     match shape {
         Shape::Http03 => limits::REUSE_HTTP_03,
+        // What it remembers is what it is for.
+        Shape::Neuron => limits::REUSE_MAX,
         Shape::Http02 | Shape::Task02 | Shape::Task03 | Shape::Command01 => limits::REUSE_HTTP_02,
     }
 }

@@ -114,6 +114,12 @@ pub(crate) struct Counters {
     pub(crate) structure_breaches: Counter,
     /// One-use cells dropped because their client went away.
     pub(crate) cancelled: Counter,
+    /// Looks of a neuron that ended with orders, perhaps none.
+    pub(crate) neuron_looks: Counter,
+    /// Looks of a neuron that ended badly, and its cell with them.
+    pub(crate) neuron_failures: Counter,
+    /// Orders of a neuron that did not count.
+    pub(crate) neuron_orders_refused: Counter,
 }
 
 /// [`Counters`] at one instant.
@@ -135,6 +141,12 @@ pub struct CountersSnapshot {
     pub structure_breaches: u64,
     /// See [`Counters::cancelled`].
     pub cancelled: u64,
+    /// See [`Counters::neuron_looks`].
+    pub neuron_looks: u64,
+    /// See [`Counters::neuron_failures`].
+    pub neuron_failures: u64,
+    /// See [`Counters::neuron_orders_refused`].
+    pub neuron_orders_refused: u64,
 }
 
 impl Counters {
@@ -149,6 +161,9 @@ impl Counters {
             memory_breaches: self.memory_breaches.get(),
             structure_breaches: self.structure_breaches.get(),
             cancelled: self.cancelled.get(),
+            neuron_looks: self.neuron_looks.get(),
+            neuron_failures: self.neuron_failures.get(),
+            neuron_orders_refused: self.neuron_orders_refused.get(),
         }
     }
 }

@@ -22,6 +22,8 @@ pub enum Shape {
     Task03,
     /// A WASI 0.1 command module; it is wrapped as a 0.2 task.
     Command01,
+    /// Exports `cyte:cell/homeostasis@0.1`.
+    Neuron,
 }
 
 impl Shape {
@@ -30,13 +32,14 @@ impl Shape {
         match self {
             Self::Http02 | Self::Http03 => Role::Drone,
             Self::Task02 | Self::Task03 | Self::Command01 => Role::Task,
+            Self::Neuron => Role::Neuron,
         }
     }
 
     /// The engine that runs it.
     pub fn engine(self) -> Kind {
         match self {
-            Self::Http02 | Self::Task02 | Self::Command01 => Kind::Plain,
+            Self::Http02 | Self::Task02 | Self::Command01 | Self::Neuron => Kind::Plain,
             Self::Http03 | Self::Task03 => Kind::Concurrent,
         }
     }
@@ -49,6 +52,7 @@ impl Shape {
             Self::Task02 => "wasi:cli/run@0.2",
             Self::Task03 => "wasi:cli/run@0.3",
             Self::Command01 => "wasip1 command",
+            Self::Neuron => "cyte:cell/homeostasis@0.1",
         }
     }
 }
@@ -278,6 +282,8 @@ impl Found {
             Ok(Shape::Task03)
         } else if exports("wasi:cli/run@0.2") {
             Ok(Shape::Task02)
+        } else if exports("cyte:cell/homeostasis@0.1") {
+            Ok(Shape::Neuron)
         } else if self.is_command && self.imports.iter().all(|module| module == "wasi_snapshot_preview1") {
             Ok(Shape::Command01)
         } else {
@@ -288,7 +294,7 @@ impl Found {
     fn wrong_world(&self) -> String {
         let exports: Vec<&str> = self.exports.iter().map(String::as_str).collect();
         format!(
-            "it exports no world that cyte knows (wasi:http/incoming-handler@0.2, wasi:http/handler@0.3 or wasi:cli/run); it exports {}",
+            "it exports no world that cyte knows (wasi:http/incoming-handler@0.2, wasi:http/handler@0.3, wasi:cli/run or cyte:cell/homeostasis@0.1); it exports {}",
             if exports.is_empty() { "nothing".into() } else { exports.join(", ") }
         )
     }

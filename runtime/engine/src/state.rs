@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use cyte_dna::Gene;
+use cyte_dna::{Gene, Role};
 use cyte_organism::Nanos;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
@@ -28,7 +28,7 @@ pub struct CellLimits {
     pub memory_bytes: u64,
     /// CPU of a call until the response's head, and again for each piece after it.
     pub cpu: Nanos,
-    /// Wall clock of a call until the response's head.
+    /// Wall clock of a call until the response's head; of a neuron's look, of all of it.
     pub wall: Nanos,
     /// Wall clock without progress after the head.
     pub stall: Nanos,
@@ -61,7 +61,10 @@ impl CellLimits {
         Self {
             memory_bytes: limits.memory_or_default(),
             cpu: Nanos::from_millis(limits.cpu_ms_or_default()),
-            wall: Nanos::from_millis(limits.wall_ms_or_default()),
+            wall: Nanos::from_millis(match gene.role {
+                Role::Neuron => limits.look_ms_or_default(),
+                Role::Drone | Role::Task => limits.wall_ms_or_default(),
+            }),
             stall: Nanos::from_millis(limits.idle_ms_or_default()),
             wait: Nanos::from_millis(limits.wait_ms_or_default()),
             waiters: limits.waiters_or_default(),

@@ -72,6 +72,7 @@ fn clone_door(door: &DoorPre) -> DoorPre {
         DoorPre::Http03(pre) => DoorPre::Http03(pre.clone()),
         DoorPre::Task02(pre) => DoorPre::Task02(pre.clone()),
         DoorPre::Task03(pre) => DoorPre::Task03(pre.clone()),
+        DoorPre::Neuron(pre) => DoorPre::Neuron(pre.clone()),
     }
 }
 
@@ -89,6 +90,7 @@ async fn run(
             store.run_concurrent(async |accessor| command.wasi_cli_run().call_run(accessor).await).await?
         }
         DoorPre::Http02(_) | DoorPre::Http03(_) => wasmtime::bail!("a drone is no task"),
+        DoorPre::Neuron(_) => wasmtime::bail!("a neuron is no task"),
     }
 }
 

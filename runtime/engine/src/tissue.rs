@@ -2,10 +2,8 @@
 //!
 //! The decisions are [`cyte_organism::fast`]'s, taken under one lock that is never held across an
 //! await. What is added here is what those plain structs cannot have: cells, wakers, timers. What the
-//! governor sees and does is in [`population`], how a cell's place is held and left in [`place`], and
-//! what is said of one that died in [`obituary`].
+//! governor sees and does is in [`population`], how a cell's place is held and left in [`place`].
 
-mod obituary;
 mod place;
 mod population;
 
@@ -38,6 +36,7 @@ use population::Work;
 use crate::{
     body::CellBody,
     call,
+    capability::log::{Level, LogLine, Source},
     cell::{Cell, Vessel},
     crowd::{self, Slot},
     driver::Driver,
@@ -45,6 +44,7 @@ use crate::{
     genome::CellPre,
     host::CellHost,
     latency::Latency,
+    obituary::obituary,
     snapshot::{CellSnapshot, TissueSnapshot},
     state::CellLimits,
     vitals::{Effort, Vitals},
@@ -508,6 +508,25 @@ impl Tissue {
     /// How many cells were born so far.
     pub fn born(&self) -> u64 {
         self.lock().born()
+    }
+
+    /// Says what killed a cell: to the log, to the counters and to the client.
+    pub(crate) fn obituary(&self, vitals: &Vitals, error: &wasmtime::Error) -> CallError {
+        vitals.end();
+        // The message at which it died does not count.
+        obituary(&self.host, &self.pre.context, vitals, vitals.uses().saturating_sub(1), error)
+    }
+
+    /// Tells the gene's log what went wrong with the message that this cell holds.
+    pub(crate) fn complain(&self, vitals: &Vitals, level: Level, text: String) {
+        self.pre.context.hands.log.line(LogLine {
+            gene: self.gene().name.clone(),
+            cell: vitals.birth.id.0,
+            request: vitals.request(),
+            level,
+            source: Source::Host,
+            text,
+        });
     }
 
     /// Whether each cell serves one request only.

@@ -130,7 +130,7 @@ static TABLE: &[Row] = &[
         Code::Component,
         "E104",
         1,
-        "A component cannot live on this host: it is not WebAssembly, has no export that makes it a\ndrone or a task, or imports something that its grants do not cover.\n\n`cyte inspect FILE.wasm` shows what it exports and asks for.",
+        "A component cannot live on this host: it is not WebAssembly, has no export that makes it a\ndrone, a task or a neuron, or imports something that its grants do not cover.\n\n`cyte inspect FILE.wasm` shows what it exports and asks for.",
     ),
     row(
         Code::Routes,

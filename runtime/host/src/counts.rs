@@ -21,6 +21,8 @@ pub fn engine(usage: &Usage) -> Counts {
         ("cyte_cells_trapped_total", counters.traps),
         ("cyte_cells_refused_total", counters.no_place),
         ("cyte_cells_memory_refused_total", usage.memory_refused),
+        ("cyte_neuron_failures_total", counters.neuron_failures),
+        ("cyte_neuron_orders_refused_total", counters.neuron_orders_refused),
     ])
 }
 

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use cyte_dna::GeneName;
 pub use cyte_engine::Tally;
-use cyte_engine::{Alarm, Ring};
+use cyte_engine::{Alarm, Neuron, Ring};
 use cyte_organism::constants::Constants;
 use cyte_organism::law::{Act, Decision, Demand, Trace};
 use cyte_organism::lineage::Niche;
@@ -168,6 +168,8 @@ pub struct Charge {
     pub ground: Box<dyn Ground>,
     /// Where hormones and cells are shown.
     pub levels: Arc<Levels>,
+    /// Who is asked what each class is to follow, where the DNA has one.
+    pub neuron: Option<Arc<Neuron>>,
     /// What is wanted.
     pub pressure: Pressure,
 }
@@ -184,6 +186,7 @@ pub struct Governor {
     expression: Expression,
     ground: Box<dyn Ground>,
     levels: Arc<Levels>,
+    neuron: Option<Arc<Neuron>>,
     populations: Vec<Arc<dyn Population>>,
     census: Census,
     events: Arc<EventLog>,
@@ -217,13 +220,14 @@ impl Governor {
         inbox: mpsc::Receiver<Event>,
         charge: Charge,
     ) -> Self {
-        let Charge { constants, ground, levels, pressure } = charge;
+        let Charge { constants, ground, levels, neuron, pressure } = charge;
         let census = Census::new(populations.len());
         Self {
             homeostasis: Homeostasis::new(constants, pressure.seed, populations.len()),
             expression: Expression::new(pressure),
             ground,
             levels,
+            neuron,
             populations,
             census,
             events,
@@ -355,6 +359,7 @@ impl Governor {
         if self.homeostasis.is_dormant() {
             return false;
         }
+        self.obey(now);
         let host = self.ground.look(now);
         let decisions = match self.homeostasis.decide(now, host) {
             Ok(decisions) => decisions.to_vec(),
@@ -375,7 +380,23 @@ impl Governor {
             }
         }
         self.levels.show(host, &self.homeostasis, &self.populations);
+        if let Some(neuron) = &self.neuron {
+            let names = self.populations.iter().map(|tissue| tissue.gene().as_str());
+            // It answers when it can; whether it may be asked now is its own affair.
+            neuron.ask(now, self.homeostasis.look(now, host, names));
+        }
         !decisions.is_empty()
+    }
+
+    /// Writes what the neuron ordered since the last look into the law's registers.
+    fn obey(&mut self, now: Nanos) {
+        let orders = self.neuron.as_ref().and_then(|neuron| neuron.take()).unwrap_or_default();
+        for order in orders {
+            let at = self.populations.iter().position(|tissue| tissue.gene().as_str() == order.gene);
+            if let Some(at) = at {
+                self.homeostasis.advise(now, at, &order);
+            }
+        }
     }
 
     /// Each decision has one door.
@@ -589,6 +610,7 @@ mod tests {
             constants: Constants::new(&policy.hormones, &policy.pool).unwrap(),
             ground: Box::new(Garden(Arc::new(Mutex::new((0, 100))))),
             levels: Arc::default(),
+            neuron: None,
             pressure,
         };
         (Governor::new(populations, events.clone(), ear.alarm(), inbox, charge), ear, events)

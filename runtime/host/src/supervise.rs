@@ -257,6 +257,7 @@ impl Host {
         let listener = bind(&threads, front.listen, &gateway)?;
         let address = listener.local_addr().map_err(|error| listen_error(front.listen, &error))?;
         let (place, control) = open_control(&threads, &mut state, front.runtime)?;
+        let neuron = grown.iter().find_map(|gene| genome.neuron(gene.pre.clone()));
         let view = Arc::new(View {
             state,
             manifest: body.manifest,
@@ -274,6 +275,7 @@ impl Host {
             switch: body.switch,
             outlook: Arc::default(),
             levels: Arc::default(),
+            neuron,
             ear: ear.clone(),
             clock,
             address,
@@ -510,7 +512,7 @@ fn charge(view: &Arc<View>) -> Result<Charge, CliError> {
         seed: seed()?,
     };
     let ground = Box::new(Soil::new(view.genome.clone(), view.machine.cores));
-    Ok(Charge { constants, ground, levels: view.levels.clone(), pressure })
+    Ok(Charge { constants, ground, levels: view.levels.clone(), neuron: view.neuron.clone(), pressure })
 }
 
 fn seed() -> Result<u64, CliError> {

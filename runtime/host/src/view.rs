@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cyte_dna::{Digest, Gene, Manifest, limits};
-use cyte_engine::{CellSnapshot, Clock, Genome};
+use cyte_engine::{CellSnapshot, Clock, Genome, Neuron};
 use cyte_gateway::Gateway;
 use cyte_organism::expressor::Switch;
 use cyte_organism::lineage::Niche;
@@ -48,6 +48,7 @@ pub struct View {
     pub(crate) switch: Switch,
     pub(crate) outlook: Arc<Outlook>,
     pub(crate) levels: Arc<Levels>,
+    pub(crate) neuron: Option<Arc<Neuron>>,
     pub(crate) ear: Ear,
     pub(crate) clock: Clock,
     pub(crate) address: SocketAddr,
@@ -264,7 +265,11 @@ impl HostView for View {
 
 impl HormoneView for View {
     fn hormones(&self) -> Value {
-        self.levels.value(self.clock.now())
+        let mut levels = self.levels.value(self.clock.now());
+        if let (Some(neuron), Some(object)) = (&self.neuron, levels.as_object_mut()) {
+            object.insert("neuron".into(), json!(neuron.snapshot()));
+        }
+        levels
     }
 
     fn felt(&self, cell: &str) -> Result<Felt, CliError> {
@@ -356,13 +361,14 @@ fn entry(uid: u32, verb: &str, subject: &str) -> AuditEntry {
 
 /// What never changes about a gene while it lives here.
 fn gene_facts(grown: &Grown) -> Value {
-    let Gene { name, version, labels, role, routes, component, .. } = &grown.gene;
+    let Gene { name, version, labels, role, neuron, routes, component, .. } = &grown.gene;
     let labels: serde_json::Map<_, _> = labels.iter().map(|(k, v)| (k.clone(), v.as_str().into())).collect();
     json!({
         "gene": name.as_str(),
         "version": if version.is_empty() { Value::Null } else { version.as_str().into() },
         "labels": labels,
         "role": role.as_str(),
+        "neuron": neuron,
         "world": grown.pre.inspection().shape.world(),
         "size": component.length,
         "routes": routes.iter().map(ToString::to_string).collect::<Vec<_>>(),

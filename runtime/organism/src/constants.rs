@@ -5,6 +5,7 @@
 //! its range, or a minimum above its maximum, is refused here and never repaired: a law that runs
 //! with other numbers than the signed ones could not be explained.
 
+#[cfg(feature = "host")]
 use cyte_dna::{HormonePolicy, PoolPolicy};
 use serde::{Deserialize, Serialize};
 
@@ -44,7 +45,10 @@ pub const ADVICE_TICKS: u64 = 10;
 pub const OWED_MAX: Nanos = Nanos::from_millis(500);
 
 /// Most classes one law decides for (as many genes as a DNA may hold).
-pub const CLASSES_MAX: usize = cyte_dna::limits::GENES;
+pub const CLASSES_MAX: usize = 4_096;
+
+#[cfg(feature = "host")]
+const _: () = assert!(CLASSES_MAX == cyte_dna::limits::GENES, "a class for each gene");
 
 /// Why a constant was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -111,11 +115,34 @@ pub struct Constants {
 }
 
 impl Default for Constants {
+    /// Those of a DNA that states none.
     fn default() -> Self {
-        Self::convert(&HormonePolicy::default(), &PoolPolicy::default())
+        Self {
+            tick: Nanos::from_millis(20),
+            reflex_gap: Nanos::from_millis(2),
+            attenuation: 0.9,
+            report_max: 1.0,
+            gain: 1.0,
+            grow_above: 0.1,
+            die_above: 0.1,
+            headroom: 0.5,
+            utilisation_max: 0.97,
+            feel_fast: Nanos::from_millis(100),
+            feel_slow: Nanos::from_millis(3_000),
+            death: Nanos::from_millis(3_000),
+            min_age: Nanos::from_millis(1_000),
+            death_cap: 0.1,
+            birth_cap: 64,
+            renewal_permille: 1_000,
+            stems_min: 16,
+            stems_max: 48,
+            stems_per_cell: 1.0,
+            refill: 16,
+        }
     }
 }
 
+#[cfg(feature = "host")]
 impl Constants {
     /// The constants of a policy.
     ///
@@ -172,7 +199,9 @@ impl Constants {
             refill: pool.refill_per_tick,
         }
     }
+}
 
+impl Constants {
     /// `u(n)`: the utilisation wanted of `slots` slots in all. Few slots keep more room free,
     /// because chance weighs more among few.
     pub fn utilisation(&self, slots: f64) -> f64 {
@@ -247,9 +276,15 @@ impl ClassSpec {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "host"))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_defaults_are_those_of_the_dna() {
+        let dna = Constants::new(&HormonePolicy::default(), &PoolPolicy::default()).unwrap();
+        assert_eq!(Constants::default(), dna);
+    }
 
     #[test]
     fn a_refusal_names_constant_value_and_range() {

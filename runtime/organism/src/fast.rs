@@ -64,8 +64,8 @@ pub struct Counts {
     pub worn: u64,
     /// Cells that ended by a trap, a breach or a cancelled request.
     pub died: u64,
-    /// Most cells busy at once since the last sample.
-    pub busy_peak: u32,
+    /// Most slots busy and requests waiting at once since the last sample.
+    pub peak: u32,
 }
 
 /// How a cell ended.
@@ -165,7 +165,7 @@ impl<C, W> Tissue<C, W> {
         self.counts.offered += 1;
         if self.waiting.is_empty() {
             if let Some(cell) = self.ready.pop() {
-                self.note_busy();
+                self.note_peak();
                 self.late_since = None;
                 return Offer::Sent(cell);
             }
@@ -219,6 +219,7 @@ impl<C, W> Tissue<C, W> {
         let until = now + self.bounds.wait;
         self.counts.waited += 1;
         self.waiting.push_back(Waiting { since: now, until, waker });
+        self.note_peak();
         until
     }
 
@@ -234,7 +235,7 @@ impl<C, W> Tissue<C, W> {
     /// Takes a place for one more cell, for a request, if the bounds leave room.
     pub fn conceive(&mut self) -> Option<Birth> {
         let birth = self.conceive_ahead()?;
-        self.note_busy();
+        self.note_peak();
         Some(birth)
     }
 
@@ -465,12 +466,17 @@ impl<C, W> Tissue<C, W> {
     /// What was counted, and starts a new window for the peak.
     pub fn sample(&mut self) -> Counts {
         let counts = self.counts;
-        self.counts.busy_peak = self.busy();
+        self.counts.peak = self.pressing();
         counts
     }
 
-    fn note_busy(&mut self) {
-        self.counts.busy_peak = self.counts.busy_peak.max(self.busy());
+    /// Slots busy and requests waiting.
+    fn pressing(&self) -> u32 {
+        self.busy().saturating_add(u32::try_from(self.waiting.len()).unwrap_or(u32::MAX))
+    }
+
+    fn note_peak(&mut self) {
+        self.counts.peak = self.counts.peak.max(self.pressing());
     }
 }
 
@@ -557,9 +563,9 @@ mod tests {
         let mut tissue: Tissue<Birth, u8> = Tissue::new(bounds(4, 2));
         let birth = tissue.conceive_ahead().expect("there is room");
         tissue.give_back(birth, || ms(1));
-        assert_eq!(tissue.sample().busy_peak, 0);
+        assert_eq!(tissue.sample().peak, 0);
         tissue.offer(plenty);
-        assert_eq!(tissue.sample().busy_peak, 1);
+        assert_eq!(tissue.sample().peak, 1);
     }
 
     #[test]

@@ -14,22 +14,35 @@
 //! - [`wish`]: what is wanted, and what the DNA allows to be wanted.
 //! - [`phenotype`]: what is, as a fold over events.
 //! - [`expressor`]: what is wanted minus what is.
+//! - [`neuron`]: what a neuron sees and says, and the rules of the standard ones.
+//!
+//! Without its feature `host`, which is on by default, only the law and the rules of the standard
+//! neurons are built: what becomes Wasm has no use for keys and manifests.
 
+#[cfg(feature = "host")]
 pub mod ballot;
+#[cfg(feature = "host")]
 pub mod claim;
 pub mod constants;
 pub mod dice;
 mod endocrine;
+#[cfg(feature = "host")]
 pub mod expressor;
 mod family;
+#[cfg(feature = "host")]
 pub mod fast;
 pub mod law;
 pub mod lineage;
+pub mod neuron;
+#[cfg(feature = "host")]
 pub mod phenotype;
+#[cfg(feature = "host")]
 pub mod quota;
 mod share;
+#[cfg(feature = "host")]
 pub mod sim;
 mod time;
+#[cfg(feature = "host")]
 pub mod wish;
 
 pub use endocrine::{Felt, ReleaseError};

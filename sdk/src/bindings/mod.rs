@@ -17,4 +17,6 @@ pub mod drone;
 #[rustfmt::skip]
 pub mod drone_p3;
 #[rustfmt::skip]
+pub mod neuron;
+#[rustfmt::skip]
 pub mod task;

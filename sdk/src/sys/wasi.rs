@@ -18,12 +18,17 @@ use types::{OutgoingBody, OutgoingRequest, OutgoingResponse, ResponseOutparam};
 pub use crate::bindings::drone::exports::wasi::http0_2_12::incoming_handler::{
     Guest as DroneGuest, IncomingRequest as DroneRequest, ResponseOutparam as DroneOut,
 };
+pub use crate::bindings::neuron::exports::cyte::cell::homeostasis::{
+    Advice as NeuronAdvice, Guest as NeuronGuest, Host as NeuronHost, Order as NeuronOrder,
+    Sample as NeuronSample,
+};
 pub use crate::bindings::task::exports::wasi::cli0_2_12::run::Guest as TaskGuest;
 
 use crate::body::Inner;
 use crate::head::Head;
 use crate::identity::Identity;
 use crate::log::Level;
+use crate::neuron::{self, Neuron};
 use crate::{Body, BodyWriter, Drone, Error, FetchError, FetchOptions, Request, Response, Task};
 
 /// Serves one request; called by what `drone!` makes.
@@ -46,6 +51,54 @@ pub fn serve<D: Drone>(request: DroneRequest, out: DroneOut) {
 #[allow(clippy::result_unit_err, reason = "the type of wasi:cli/run")]
 pub fn run_task<T: Task>() -> Result<(), ()> {
     crate::task::run::<T>()
+}
+
+/// Lets a neuron look; called by what `neuron!` makes.
+pub fn watch<N: Neuron>(
+    kept: &mut Option<N>,
+    host: NeuronHost,
+    classes: Vec<NeuronSample>,
+) -> Vec<NeuronOrder> {
+    let look = neuron::Look { host: seen(host), classes: classes.into_iter().map(class).collect() };
+    let orders = neuron::look(kept, &look).into_iter();
+    let said = |order: neuron::Order| NeuronOrder {
+        gene: order.gene,
+        advice: match order.advice {
+            neuron::Advice::Bias(permille) => NeuronAdvice::Bias(permille),
+            neuron::Advice::Target(cells) => NeuronAdvice::Target(cells),
+        },
+    };
+    orders.map(said).collect()
+}
+
+fn seen(host: NeuronHost) -> neuron::Host {
+    let NeuronHost { now_us, stems, room, run_delay_us, busy_permille, cores } = host;
+    neuron::Host { now_us, stems, room, run_delay_us, busy_permille, cores }
+}
+
+fn class(sample: NeuronSample) -> neuron::Sample {
+    neuron::Sample {
+        gene: sample.gene,
+        ready: sample.ready,
+        pending: sample.pending,
+        draining: sample.draining,
+        queued: sample.queued,
+        head_wait_us: sample.head_wait_us,
+        inflight: sample.inflight,
+        arrived: sample.arrived,
+        retired: sample.retired,
+        service_us: sample.service_us,
+        computing_us: sample.computing_us,
+        activation_us: sample.activation_us,
+        slots: sample.slots,
+        least: sample.least,
+        most: sample.most,
+        wait_target_ms: sample.wait_target_ms,
+        weight: sample.weight,
+        core: sample.core,
+        peak: sample.peak,
+        concurrency_us: sample.concurrency_us,
+    }
 }
 
 /// A response that did not go out as it should.

@@ -178,6 +178,16 @@ table! {
         "more guests than processors only slow each other; so many threads poll guests, and a call that awaits I/O holds none";
     "inspect-cpu" Milliseconds Number(INSPECT_CPU_MS), "nobody", None, None,
         "inspection stands before every request";
+    "neuron-look" Milliseconds Number(NEURON_LOOK_MS), "DNA", Some("cyte_neuron_failures_total"), Some("cyte_engine::neuron::tests::one_that_spins_is_ended_at_its_deadline"),
+        "advice that comes later is about another load";
+    "neuron-every" Milliseconds Number(NEURON_EVERY_MS), "nobody", None, Some("cyte_engine::neuron::tests::it_is_asked_once_at_a_time_and_not_too_often"),
+        "the law's own tick; between two looks the law acts by itself";
+    "neuron-pause" None Rule("100 ms after a neuron's cell ended badly, doubling to 10 s"), "nobody", Some("cyte_neuron_failures_total"), Some("cyte_engine::neuron::tests::after_a_trap_it_rests_and_then_finds_a_fresh_cell"),
+        "one that always fails must not cost a cell 50 times a second";
+    "neuron-bias" None Rule("250 of 1000 of a class's demand, either way"), "nobody", Some("cyte_neuron_orders_refused_total"), Some("cyte_engine::neuron::orders::tests::what_is_out_of_range_or_not_allowed_is_refused"),
+        "one that may only advise must not be able to replace";
+    "neurons" Count Number(NEURONS as u64), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
+        "two would overwrite each other's registers";
     "task-cpu" None Rule("unlimited unless the gene's limits or --timeout say so"), "DNA, flag", None, Some("all::cases::task::a_time_limit_is_status_124"),
         "a task is waited for by a person who can stop it; exit status 124 at its limit";
     "cells-per-host" None Rule("what memory and the kernel's map count allow"), "flag", Some("cyte_cells_refused_total"), Some("all::cases::hostile::capacity::a_host_has_never_more_cells_than_it_may"),

@@ -6,7 +6,7 @@ use std::fmt;
 use super::{Manifest, Revoked, RosterEntry};
 use crate::folder::check_path;
 use crate::limits as l;
-use crate::{Blob, DnaError, FileGrant, FileSource, Gene, GeneName, Role, Route};
+use crate::{Blob, DnaError, Expression, FileGrant, FileSource, Gene, GeneName, Grants, Role, Route};
 
 /// A rule that a manifest breaks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -155,6 +155,12 @@ impl Manifest {
             }
         }
         whole.ascending("genes", self.genes.iter().map(|gene| &gene.name))?;
+        // Two would write the same registers in turn.
+        whole.cap(
+            "neurons",
+            self.genes.iter().filter(|gene| gene.role == Role::Neuron).count(),
+            l::NEURONS,
+        )?;
         self.genes.iter().try_for_each(|gene| check_gene(gene, &self.revoked))
     }
 
@@ -201,9 +207,10 @@ fn check_gene(gene: &Gene, revoked: &Revoked) -> Checked {
     scope.labels(&gene.labels)?;
     scope.cap("routes", gene.routes.len(), l::ROUTES_PER_GENE)?;
     scope.ascending("routes", gene.routes.iter())?;
-    if gene.role == Role::Task && !gene.routes.is_empty() {
-        return scope.invalid("routes", "a task has none");
+    if gene.role != Role::Drone && !gene.routes.is_empty() {
+        return scope.invalid("routes", "only a drone has them");
     }
+    scope.neuron(gene)?;
     gene.blobs().try_for_each(|blob| scope.range("bytes of a blob", blob.length, 1, l::BLOB_BYTES))?;
     if revoked.genes.binary_search(&gene.component.sha256).is_ok() {
         return scope.invalid("component", "this manifest revokes it");
@@ -265,6 +272,24 @@ impl Scope<'_> {
             self.label("the value of a label", value)?;
         }
         Ok(())
+    }
+
+    /// A neuron says how much its word counts, and reaches nothing.
+    fn neuron(&self, gene: &Gene) -> Checked {
+        match (gene.role, gene.neuron) {
+            (Role::Neuron, None) => return self.invalid("neuron", "a neuron says `advise` or `replace`"),
+            (Role::Drone | Role::Task, Some(_)) => return self.invalid("neuron", "it is no neuron"),
+            (Role::Drone | Role::Task, None) => return Ok(()),
+            (Role::Neuron, Some(_)) => {}
+        }
+        let Grants { outbound, files, secrets, .. } = &gene.grants;
+        if !outbound.is_empty() || !files.is_empty() || !secrets.is_empty() {
+            return self.invalid("neuron", "a neuron is granted no requests, files or secrets");
+        }
+        if gene.express != Expression::default() {
+            return self.invalid("express", "a neuron is one cell a host");
+        }
+        self.range("concurrency of a neuron", gene.concurrency.into(), 1, 1)
     }
 
     fn numbers(&self, gene: &Gene) -> Checked {

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Manifest;
 use crate::limits::{human_bytes, human_ms};
-use crate::{FileGrant, FileSource, Gene};
+use crate::{FileGrant, FileSource, Gene, Mandate};
 
 /// What happened to a thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -146,6 +146,8 @@ impl Diff {
         let labels = |gene: &Gene| gene.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
         self.list("label", labels(old), labels(new));
         self.value("role", &old.role, &new.role);
+        let word = |gene: &Gene| gene.neuron.map_or("none", Mandate::as_str);
+        self.value("neuron", &word(old), &word(new));
         self.value("component", &old.component.sha256, &new.component.sha256);
         self.list("route", texts(&old.routes), texts(&new.routes));
         self.optional("reuse", &old.reuse, &new.reuse);

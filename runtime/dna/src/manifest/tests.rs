@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::fixture::{COMPONENT, germline, key, manifest};
 use crate::limits as l;
-use crate::{Descent, FileGrant, FileSource, Gene, Role, Route};
+use crate::{Descent, Expression, FileGrant, FileSource, Gene, Grants, Mandate, Role, Route};
 
 fn first() -> Manifest {
     manifest(Descent::first(germline(&[1, 2], 1)))
@@ -21,6 +21,10 @@ fn refused(change: impl FnOnce(&mut Manifest)) -> String {
 
 fn gene(name: &str) -> Gene {
     Gene::new(name.parse().unwrap(), Role::Drone, Blob::of(COMPONENT))
+}
+
+fn neuron(name: &str) -> Gene {
+    Gene::new(name.parse().unwrap(), Role::Neuron, Blob::of(COMPONENT))
 }
 
 /// `n` different digests, ascending.
@@ -44,6 +48,7 @@ fn caps_are_refused_one_above() {
     type Change = fn(&mut Manifest, usize);
     let rows: &[(&str, usize, Change)] = &[
         ("genes", l::GENES, |m, n| m.genes = (0..n).map(|i| gene(&format!("g{i:05}"))).collect()),
+        ("neurons", l::NEURONS, |m, n| m.genes.extend((0..n).map(|i| neuron(&format!("n{i}"))))),
         ("routes", l::ROUTES_PER_GENE, |m, n| m.genes[0].routes = routes(0, n)),
         ("routes", l::ROUTES, |m, n| {
             let many = |i| {
@@ -227,6 +232,25 @@ fn what_cannot_be_meant_is_refused() {
     });
     refused(|m| m.revoked.genes = vec![Digest::of(COMPONENT)]);
     refused(|m| m.genes[0].role = Role::Task);
+    refused(|m| m.genes[0].neuron = Some(Mandate::Advise));
+    let neuron = |change: fn(&mut Gene)| {
+        refused(|m| {
+            let mut gene = neuron("think");
+            change(&mut gene);
+            m.genes.push(gene);
+        })
+    };
+    neuron(|gene| gene.neuron = None);
+    neuron(|gene| gene.concurrency = 2);
+    neuron(|gene| gene.express.min = 1);
+    neuron(|gene| gene.routes = vec!["/think".parse().unwrap()]);
+    neuron(|gene| gene.grants.outbound = vec!["https://api.example.test".parse().unwrap()]);
+    neuron(|gene| gene.grants.secrets = vec!["token".into()]);
+    let error = neuron(|gene| {
+        let source = FileSource::Local("data".into());
+        gene.grants.files = vec![FileGrant { to: "/data".into(), write: true, source }];
+    });
+    assert_eq!(error, "gene `think`, neuron: a neuron is granted no requests, files or secrets");
     refused(|m| m.genes[0].concurrency = 0);
     refused(|m| m.genes[0].reuse = Some(0));
     refused(|m| m.genes[0].express.max = Some(0));
@@ -278,6 +302,11 @@ fn differences_are_named() {
             "+ gene later",
         ]
     );
+    let (mut advises, mut replaces) = (old.clone(), old.clone());
+    advises.genes.push(neuron("think"));
+    replaces.genes.push(Gene { neuron: Some(Mandate::Replace), ..neuron("think") });
+    let shown: Vec<String> = Manifest::diff(&advises, &replaces).iter().map(Change::to_string).collect();
+    assert_eq!(shown, ["~ gene think: neuron: advise -> replace"]);
     let back: Vec<String> = Manifest::diff(&new, &old).iter().map(Change::to_string).collect();
     assert!(back.contains(&"- gene later".to_string()));
     let json = serde_json::to_value(Manifest::diff(&old, &new)).unwrap();
@@ -287,7 +316,8 @@ fn differences_are_named() {
 prop_compose! {
     fn any_gene()(
         name in "[a-z0-9-]{1,63}",
-        task in any::<bool>(),
+        role in prop::sample::select(vec![Role::Drone, Role::Task, Role::Neuron]),
+        replaces in any::<bool>(),
         version in "[ -~]{0,8}",
         paths in prop::collection::btree_set("/[a-z]{1,4}(/\\.\\.\\.)?", 0..4),
         outbound in prop::collection::btree_set("https://(\\*\\.)?[a-z]{1,4}\\.test(:[1-9][0-9]{0,3})?", 0..3),
@@ -304,7 +334,7 @@ prop_compose! {
         max in prop::option::of(4u32..100),
     ) -> Gene {
         let mut gene = gene(&name);
-        gene.role = if task { Role::Task } else { Role::Drone };
+        gene.role = role;
         gene.version = version;
         gene.labels = labels.into_iter().collect();
         gene.limits.waiters = waiters;
@@ -315,7 +345,7 @@ prop_compose! {
             routes.dedup();
             routes
         };
-        gene.routes = if task || name.starts_with('-') || name.ends_with('-') { vec![] } else { sorted(paths) };
+        gene.routes = if role != Role::Drone || name.starts_with('-') || name.ends_with('-') { vec![] } else { sorted(paths) };
         gene.grants.outbound = outbound.iter().map(|text| text.parse().unwrap()).collect();
         gene.grants.outbound.sort_unstable();
         gene.grants.outbound.dedup();
@@ -327,6 +357,11 @@ prop_compose! {
         gene.limits.memory = memory;
         gene.express.min = min;
         gene.express.max = max;
+        if role == Role::Neuron {
+            gene.neuron = Some(if replaces { Mandate::Replace } else { Mandate::Advise });
+            gene.grants = Grants { config: gene.grants.config, ..Grants::default() };
+            (gene.express, gene.concurrency) = (Expression::default(), 1);
+        }
         gene
     }
 }
@@ -344,6 +379,11 @@ prop_compose! {
         manifest.genes = genes;
         manifest.genes.sort_by(|a, b| a.name.cmp(&b.name));
         manifest.genes.dedup_by(|a, b| a.name == b.name);
+        let mut neurons = 0;
+        manifest.genes.retain(|gene| {
+            neurons += usize::from(gene.role == Role::Neuron);
+            gene.role != Role::Neuron || neurons <= l::NEURONS
+        });
         manifest.version = version;
         manifest.floor = version / 2;
         manifest.label = label;

@@ -136,6 +136,7 @@ fn keep(blobs: &mut Blobs, bytes: Vec<u8>) -> Blob {
 impl GeneSource {
     fn express_as(&self, parts: GeneParts, only_drone: bool, blobs: &mut Blobs) -> Result<Gene, DnaError> {
         let mut gene = Gene::new(self.name.clone(), parts.role, keep(blobs, parts.component));
+        gene.neuron = self.neuron;
         gene.version.clone_from(&self.version);
         gene.labels.clone_from(&self.labels);
         gene.routes = match &self.routes {

@@ -10,7 +10,7 @@ use super::read::{Placed, Reader, Table};
 use super::units::Measure;
 use crate::folder::check_path;
 use crate::limits as l;
-use crate::{Expression, GeneLimits, GeneName, OutboundGrant, Role, Route, Scope};
+use crate::{Expression, GeneLimits, GeneName, Mandate, OutboundGrant, Role, Route, Scope};
 
 /// One gene as its author describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct GeneSource {
     pub source: String,
     /// `None` = found from the component's exports.
     pub role: Option<Role>,
+    /// How much the word of a neuron counts.
+    pub neuron: Option<Mandate>,
     /// Sorted, each once; `None` = left out (see [`super::DnaToml::assemble`]).
     pub routes: Option<Vec<Route>>,
     /// Uses of one cell; `None` = what the component declares.
@@ -80,6 +82,7 @@ const KEYS: &[&str] = &[
     "files",
     "labels",
     "limits",
+    "neuron",
     "outbound",
     "reuse",
     "role",
@@ -88,6 +91,9 @@ const KEYS: &[&str] = &[
     "source",
     "version",
 ];
+
+/// What to write where a neuron does not say how much its word counts.
+pub(super) const NEURON_HELP: &str = "add neuron = \"advise\" (bends the host's law by at most 25 %) or neuron = \"replace\" (says how many cells there are to be)";
 
 const LIMIT_KEYS: &[&str] = &[
     "memory",
@@ -108,6 +114,29 @@ const LIMIT_KEYS: &[&str] = &[
 ];
 
 impl GeneSource {
+    /// What does not fit the role that the gene's exports make it, at its place in the text.
+    #[must_use]
+    pub fn misfit(&self, exported: Role) -> Option<SourceError> {
+        let name = &self.name;
+        if let Some(said) = self.role.filter(|said| *said != exported) {
+            let message =
+                format!("gene `{name}` is said to be a {said}, but its exports make it a {exported}");
+            let help = format!("remove role, or build it as a {said}");
+            return Some(SourceError::new(self.span.clone(), message, help));
+        }
+        match (exported, self.neuron) {
+            (Role::Neuron, None) => {
+                let message = format!("gene `{name}` is a neuron and does not say how much its word counts");
+                Some(SourceError::new(self.span.clone(), message, NEURON_HELP))
+            }
+            (Role::Drone | Role::Task, Some(_)) => {
+                let message = format!("gene `{name}` has `neuron`, but its exports make it a {exported}");
+                Some(SourceError::new(self.span.clone(), message, "remove neuron"))
+            }
+            _ => None,
+        }
+    }
+
     pub(super) fn routes_with_spans(&self) -> impl Iterator<Item = (&Route, Range<usize>)> {
         self.routes.iter().flatten().zip(self.route_spans.iter().cloned())
     }
@@ -149,7 +178,9 @@ impl Reader {
         let source = self.source(table, &span);
         let version = self.label(table);
         let labels = self.labels(table);
-        let role = self.word(table, "role", &[("drone", Role::Drone), ("task", Role::Task)]);
+        let roles = [("drone", Role::Drone), ("task", Role::Task), ("neuron", Role::Neuron)];
+        let role = self.word(table, "role", &roles);
+        let neuron = self.neuron(table, role);
         let routes = self.routes(table, role);
         let reuse = self.number(table, "reuse", 1, l::REUSE_MAX);
         let concurrency = self.number(table, "concurrency", 1, l::CONCURRENCY_MAX).unwrap_or(1);
@@ -175,6 +206,7 @@ impl Reader {
             labels,
             source,
             role,
+            neuron,
             routes,
             reuse,
             concurrency,
@@ -207,13 +239,42 @@ impl Reader {
         Some((text, span))
     }
 
+    /// How much a neuron's word counts, and nothing granted beside it.
+    fn neuron(&mut self, table: &Table<'_, '_>, role: Option<Role>) -> Option<Mandate> {
+        let words = [("advise", Mandate::Advise), ("replace", Mandate::Replace)];
+        let said = self.word(table, "neuron", &words);
+        let key = table.entries.get("neuron");
+        if let (Some(role @ (Role::Drone | Role::Task)), Some(value)) = (role, key) {
+            let message = format!("`neuron` is for neurons, and {} is a {role}", table.name);
+            self.faults.push(SourceError::new(value.span(), message, "remove neuron, or the role"));
+        }
+        if let (Some(Role::Neuron), None, Some(value)) = (role, key, table.entries.get("role")) {
+            let message = format!("{} does not say how much its word counts", table.name);
+            self.faults.push(SourceError::new(value.span(), message, NEURON_HELP));
+        }
+        if key.is_some() || role == Some(Role::Neuron) {
+            self.grants_nothing(table);
+        }
+        said
+    }
+
+    fn grants_nothing(&mut self, table: &Table<'_, '_>) {
+        for key in ["outbound", "files", "secrets", "express", "concurrency"] {
+            if let Some(value) = table.entries.get(key) {
+                let message = format!("a neuron has no `{key}`");
+                let help = "remove it: a neuron is one cell a host that sees counts and reaches nothing";
+                self.faults.push(SourceError::new(value.span(), message, help));
+            }
+        }
+    }
+
     /// Routes may repeat here: the check over all genes finds them with their place.
     fn routes(&mut self, table: &Table<'_, '_>, role: Option<Role>) -> Option<Vec<Placed<Route>>> {
         let mut routes: Vec<Placed<Route>> = self.parsed_list(table, "route", true)?;
         routes.sort_by(|a, b| a.0.cmp(&b.0));
-        if let (Some(Role::Task), Some((_, span))) = (role, routes.first()) {
+        if let (Some(Role::Task | Role::Neuron), Some((_, span))) = (role, routes.first()) {
             let help = "remove route, or the role where it is a drone";
-            self.faults.push(SourceError::new(span.clone(), "a task has no route", help));
+            self.faults.push(SourceError::new(span.clone(), "only a drone has a route", help));
         }
         self.cap(table, "route", routes.len(), l::ROUTES_PER_GENE);
         Some(routes)

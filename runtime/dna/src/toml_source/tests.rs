@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::fixture::{COMPONENT, germline, shop};
 use crate::limits::DNA_TOML_BYTES;
-use crate::{Descent, FileSource, Folder, Role, Scope};
+use crate::{Descent, FileSource, Folder, Mandate, Role, Scope};
 
 const FULL: &str = r#"
 [organism]
@@ -114,6 +114,33 @@ fn all_faults_are_found_in_one_pass_in_the_order_of_the_text() {
 }
 
 #[test]
+fn a_neuron_says_how_much_its_word_counts() {
+    let gene = |lines: &str| {
+        let text = format!("[organism]\nname = \"shop\"\n[gene.think]\nsource = \"think.wasm\"\n{lines}\n");
+        parse(&text).gene("think").unwrap().clone()
+    };
+    let think = gene("neuron = \"replace\"\nlimits = { wall = \"2ms\" }");
+    assert_eq!((think.neuron, think.role), (Some(Mandate::Replace), None));
+    assert_eq!(think.misfit(Role::Neuron), None);
+    let shown = |gene: &GeneSource, role| gene.misfit(role).map(|fault| (fault.message, fault.help)).unwrap();
+    let (message, help) = shown(&think, Role::Drone);
+    assert_eq!(message, "gene `think` has `neuron`, but its exports make it a drone");
+    assert_eq!(help, "remove neuron");
+    let (message, help) = shown(&gene(""), Role::Neuron);
+    assert_eq!(message, "gene `think` is a neuron and does not say how much its word counts");
+    assert!(help.contains("neuron = \"advise\"") && help.contains("neuron = \"replace\""), "{help}");
+    let (message, _) = shown(&gene("role = \"task\""), Role::Drone);
+    assert_eq!(message, "gene `think` is said to be a task, but its exports make it a drone");
+    assert_eq!(
+        faults("role = \"drone\"\nneuron = \"advise\""),
+        ["`neuron` is for neurons, and gene `front` is a drone"]
+    );
+    let two = "neuron = \"advise\"\n[gene.think]\nsource = \"y\"\nneuron = \"replace\"";
+    assert_eq!(faults(two), ["genes `front` and `think` are both neurons"]);
+    assert_eq!(faults("neuron = \"advise\"\nexpress = { max = 2 }"), ["a neuron has no `express`"]);
+}
+
+#[test]
 fn unknown_keys_are_faults_everywhere() {
     assert!(DnaToml::parse("[organism]\nname = \"a\"\n[gen.x]\n").is_err());
     for lines in [
@@ -192,6 +219,17 @@ fn values_of_the_wrong_kind_or_size_are_faults() {
         "version = 1",
         "version = \"\\n\"",
         "role = \"task\"\nroute = \"/...\"",
+        "neuron = \"rule\"",
+        "neuron = true",
+        "role = \"neuron\"",
+        "role = \"drone\"\nneuron = \"advise\"",
+        "role = \"task\"\nneuron = \"replace\"",
+        "role = \"neuron\"\nneuron = \"advise\"\nroute = \"/...\"",
+        "neuron = \"advise\"\noutbound = \"https://a\"",
+        "neuron = \"advise\"\nsecrets = [\"a\"]",
+        "neuron = \"advise\"\nfiles = [{ from = \"a\", to = \"/a\" }]",
+        "neuron = \"advise\"\nexpress = { min = 1 }",
+        "neuron = \"advise\"\nconcurrency = 2",
         "route = [\"/a\", \"/a\"]",
     ];
     for lines in bad {

@@ -77,7 +77,7 @@ pub struct Tally {
     pub worn: u64,
     /// Cells born since the start.
     pub born: u64,
-    /// Most slots in use at once since the last look.
+    /// Most slots in use and requests waiting at once since the last look.
     pub peak: u32,
     /// Messages that one cell holds at once.
     pub slots: u32,
@@ -153,7 +153,7 @@ impl Tissue {
             activation: Nanos(self.work.activation.load(Relaxed)),
             worn: counts.worn,
             born,
-            peak: counts.busy_peak,
+            peak: counts.peak,
             slots: bounds.slots,
             least: self.least.load(Relaxed),
             most: bounds.cells_max,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::table::{bytes, field, gets, table};
+use super::table::{bytes, field, gets, role, table};
 use super::{Context, Done, Exit, project};
 use crate::workshop::Mode;
 
@@ -42,13 +42,7 @@ fn text(value: &Value) -> String {
         .iter()
         .map(|gene| {
             let size = gene.get("size").and_then(Value::as_u64).unwrap_or(0);
-            vec![
-                field(gene, "gene"),
-                field(gene, "role"),
-                bytes(size),
-                field(gene, "world"),
-                field(gene, "path"),
-            ]
+            vec![field(gene, "gene"), role(gene), bytes(size), field(gene, "world"), field(gene, "path")]
         })
         .collect();
     let mut text = table(&["GENE", "ROLE", "SIZE", "WORLD", "FILE"], &rows);

@@ -409,7 +409,7 @@ fn inspect_text(draft: &Draft) -> String {
             let routes: Vec<String> = gene.routes.iter().map(ToString::to_string).collect();
             vec![
                 gene.name.to_string(),
-                gene.role.to_string(),
+                gene.neuron.map_or_else(|| gene.role.to_string(), |word| format!("{} ({word})", gene.role)),
                 human(gene.component.length),
                 gene.component.sha256.short(),
                 if routes.is_empty() { "-".to_owned() } else { routes.join(" ") },

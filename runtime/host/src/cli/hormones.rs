@@ -107,6 +107,18 @@ fn text(answer: &Value) -> String {
         count(&host, "run_delay_us") / 1_000,
         if full { ": full, growth is held back" } else { "" },
     );
+    if let Some(neuron) = answer.get("neuron") {
+        let trouble =
+            neuron.get("trouble").and_then(Value::as_str).map_or(String::new(), |why| format!(", {why}"));
+        out.push_str(&format!(
+            "neuron {} may {}: {} looks, {} failed, the last took {} us{trouble}\n",
+            field(neuron, "gene"),
+            field(neuron, "mandate"),
+            field(neuron, "looks"),
+            field(neuron, "failures"),
+            field(neuron, "last_look_us"),
+        ));
+    }
     let head = ["GENE", "CELLS", "MAKING", "ENDING", "WAITING", "RATE", "WANTED", "FELT", "LATELY", "GROWTH"];
     let row = |class: &Value| {
         vec![

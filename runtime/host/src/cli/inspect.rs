@@ -6,7 +6,7 @@ use clap::Args;
 use cyte_dna::Grants;
 use serde_json::{Value, json};
 
-use super::table::{bytes, field, gets, labels, span, table};
+use super::table::{bytes, field, gets, labels, role, span, table};
 use super::{Context, Done, Exit, Which, ask, files};
 use crate::codes::Code;
 use crate::control::client::escape;
@@ -109,7 +109,7 @@ fn gene_text(gene: &Value) -> String {
         ("gene", field(gene, "gene")),
         ("version", field(gene, "version")),
         ("labels", labels(gene)),
-        ("role", field(gene, "role")),
+        ("role", role(gene)),
         ("world", field(gene, "world")),
         ("size", bytes(number("size"))),
         ("routes", field(gene, "routes")),

@@ -76,7 +76,8 @@ fn notes(context: &Context) -> Box<dyn Notes> {
 fn look(project: &Project, built: Built, took: Duration) -> Result<MadeGene, CliError> {
     let what = format!("cannot use gene `{}`", built.name);
     let inspection = inspect(&built.component).map_err(|why| {
-        CliError::new(Code::Component, what, why).help("a gene exports wasi:http or wasi:cli/run")
+        CliError::new(Code::Component, what, why)
+            .help("a gene exports wasi:http, wasi:cli/run or cyte:cell/homeostasis")
     })?;
     let role = project.role(&built.name, inspection.shape.role()).map_err(|error| workshop_error(&error))?;
     Ok(MadeGene { built, role, inspection, took })
@@ -158,6 +159,7 @@ impl Made {
         json!({
             "gene": gene.built.name.as_str(),
             "role": gene.role.as_str(),
+            "neuron": self.project.toml().gene(gene.built.name.as_str()).and_then(|source| source.neuron),
             "world": gene.inspection.shape.world(),
             "size": gene.inspection.size,
             "sha256": cyte_dna::Digest::of(&gene.built.component).to_string(),

@@ -40,6 +40,14 @@ pub(super) fn field(value: &Value, key: &str) -> String {
     }
 }
 
+/// The role of a gene, and of a neuron how much its word counts: `neuron (advise)`.
+pub(super) fn role(gene: &Value) -> String {
+    match gene.get("neuron").and_then(Value::as_str) {
+        Some(word) => format!("{} ({word})", field(gene, "role")),
+        None => field(gene, "role"),
+    }
+}
+
 /// The labels of a gene as a person reads them: `team=web tier=front`; `-` when there are none.
 pub(super) fn labels(gene: &Value) -> String {
     let pairs = gene.get("labels").and_then(Value::as_object).into_iter().flatten();

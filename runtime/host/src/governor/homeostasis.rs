@@ -7,6 +7,7 @@
 use cyte_organism::constants::{ClassSpec, ConstantError, Constants};
 use cyte_organism::law::{ClassId, ClassSample, Decision, Demand, HostSample, Law, Trace, Transport, View};
 use cyte_organism::lineage::Niche;
+use cyte_organism::neuron::{Host, Look, Order, Sample};
 use cyte_organism::{Nanos, Reading, ReleaseError};
 
 use super::Tally;
@@ -34,9 +35,16 @@ struct Service {
     computed: Nanos,
     mean_held: f64,
     mean_computed: f64,
+    /// Message-time inside and waiting since the start, as far as looks show it.
+    concurrency: Nanos,
 }
 
 impl Service {
+    fn add_up(&mut self, elapsed: Nanos, seen: &Seen) {
+        let inside = seen.cells.iter().fold(seen.tally.queued, |sum, cell| sum.saturating_add(cell.inflight));
+        self.concurrency = self.concurrency + Nanos(elapsed.0.saturating_mul(inside.into()));
+    }
+
     fn take_in(&mut self, tally: &Tally) {
         let served = tally.served.saturating_sub(self.served);
         let held = tally.held.since(self.held);
@@ -61,6 +69,7 @@ pub(super) struct Homeostasis {
     seen: Vec<Seen>,
     decisions: Vec<Decision>,
     arrived: u64,
+    looked: Nanos,
     /// Whether the last look found requests that came since the one before.
     was_asked: bool,
 }
@@ -75,6 +84,7 @@ impl Homeostasis {
             seen: std::iter::repeat_with(Seen::default).take(classes).collect(),
             decisions: Vec::new(),
             arrived: 0,
+            looked: Nanos(0),
             was_asked: false,
         }
     }
@@ -103,6 +113,8 @@ impl Homeostasis {
         let arrived = self.seen.iter().map(|seen| seen.tally.arrived).sum();
         self.was_asked = arrived != self.arrived;
         self.arrived = arrived;
+        let elapsed = now.since(self.looked);
+        self.looked = now;
         for (at, seen) in self.seen.iter().enumerate() {
             let spec = spec(seen);
             if let Some(known) = self.specs.get_mut(at).filter(|known| **known != Some(spec)) {
@@ -111,17 +123,33 @@ impl Homeostasis {
             }
             if let Some(service) = self.services.get_mut(at) {
                 service.take_in(&seen.tally);
+                service.add_up(elapsed, seen);
             }
         }
-        let samples: Vec<ClassSample<'_>> = self
-            .seen
-            .iter()
-            .zip(&self.services)
-            .enumerate()
-            .map(|(at, (seen, service))| sample(at, seen, service))
-            .collect();
+        let samples: Vec<ClassSample<'_>> =
+            self.seen.iter().zip(&self.services).enumerate().map(sample).collect();
         self.law.run(now, host, &samples, &mut self.decisions);
         Ok(&self.decisions)
+    }
+
+    /// What the law was shown at the last look, for a neuron; `names` are the classes' genes.
+    pub(super) fn look<'n>(
+        &self,
+        now: Nanos,
+        host: HostSample,
+        names: impl Iterator<Item = &'n str>,
+    ) -> Look {
+        let all = self.seen.iter().zip(&self.services).enumerate().zip(names);
+        let classes = all.map(|((at, (seen, service)), name)| {
+            let sample = sample((at, (seen, service)));
+            Sample::of(now, name, &spec(seen), &sample, seen.tally.peak, service.concurrency)
+        });
+        Look { host: Host::of(now, host), classes: classes.collect() }
+    }
+
+    /// Writes a neuron's order into the register of class `at`.
+    pub(super) fn advise(&mut self, now: Nanos, at: usize, order: &Order) {
+        self.law.advise(now, class(at), order.advice.into());
     }
 
     /// When the law wants to look again. While requests come it looks at every tick, so that none of
@@ -193,7 +221,7 @@ fn spec(seen: &Seen) -> ClassSpec {
     }
 }
 
-fn sample<'a>(at: usize, seen: &'a Seen, service: &Service) -> ClassSample<'a> {
+fn sample<'a>((at, (seen, service)): (usize, (&'a Seen, &Service))) -> ClassSample<'a> {
     let tally = &seen.tally;
     ClassSample {
         class: class(at),

@@ -52,6 +52,7 @@ enum Source {
     Crate(PathBuf),
     File(PathBuf),
     Site(PathBuf),
+    Standard(&'static str),
 }
 
 impl Shop<'_> {
@@ -64,6 +65,7 @@ impl Shop<'_> {
         let (made, component) = match self.source(gene)? {
             Source::Crate(krate) => (Made::Crate, self.crate_(&krate)?),
             Source::File(path) => (Made::File, cargo::read_component(&path)?),
+            Source::Standard(name) => (Made::Standard(name), self.standard(name)?),
             Source::Site(path) => {
                 let packed = folder::pack(&path)?;
                 folder::note_left_out(&packed, gene.name.as_str(), self.notes);
@@ -98,6 +100,20 @@ impl Shop<'_> {
         let wrong = |message: String, help: &str| {
             Err(self.project.fault(SourceError::new(gene.source_span.clone(), message, help)))
         };
+        if let Some(asked) = gene.source.strip_prefix(standard::SCHEME) {
+            let names = standard::names();
+            return match (names.iter().find(|name| **name == asked), &gene.build) {
+                (Some(name), None) => Ok(Source::Standard(name)),
+                (Some(_), Some(_)) => wrong(
+                    format!("gene `{}` is a standard gene and has a build.command", gene.name),
+                    "remove build",
+                ),
+                (None, _) => wrong(
+                    format!("there is no standard gene `{asked}`"),
+                    &format!("the standard genes are: {}", names.join(", ")),
+                ),
+            };
+        }
         let Ok(metadata) = fs::metadata(&path) else {
             let message = format!("the source of gene `{}` is not there: {}", gene.name, path.display());
             return match gene.build {

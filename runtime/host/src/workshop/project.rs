@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use cyte_dna::{Descent, DnaError, DnaToml, Draft, Folder, GeneName, GeneParts, GeneSource, Role, Route};
+use cyte_dna::{Descent, DnaError, DnaToml, Draft, Folder, GeneName, GeneParts, Role, Route};
 use cyte_dna::{SourceError, SourceErrors, limits};
 
 use super::{Kind, WorkshopError, cache, defaults};
@@ -145,16 +145,11 @@ impl Project {
     /// The role of a gene, now that its exports tell one.
     ///
     /// # Errors
-    /// Kind `Manifest` where `dna.toml` says another.
+    /// Kind `Manifest` where `dna.toml` says another, or does not say what the role needs.
     pub fn role(&self, name: &GeneName, exported: Role) -> Result<Role, WorkshopError> {
-        match self.toml.gene(name.as_str()) {
-            Some(GeneSource { role: Some(said), span, .. }) if *said != exported => {
-                let message =
-                    format!("gene `{name}` is said to be a {said}, but its exports make it a {exported}");
-                let help = format!("remove role, or build it as a {said}");
-                Err(self.fault(SourceError::new(span.clone(), message, help)))
-            }
-            _ => Ok(exported),
+        match self.toml.gene(name.as_str()).and_then(|gene| gene.misfit(exported)) {
+            Some(fault) => Err(self.fault(fault)),
+            None => Ok(exported),
         }
     }
 

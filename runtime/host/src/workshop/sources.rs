@@ -1,4 +1,5 @@
-//! The sources that travel inside the binary: the SDK, its templates and the standard genes.
+//! The sources that travel inside the binary: the SDK, its templates, the standard genes, and the
+//! law for those of them that are neurons.
 //!
 //! With them a new project builds, and a folder of static files is served, without a checkout of
 //! cyte. They are plain files in one table, made by the build script.
@@ -22,6 +23,12 @@ pub const SDK: &str = "sdk";
 pub const GENES: &str = "genes";
 /// The folder of the templates for new projects.
 pub const TEMPLATES: &str = "sdk/templates";
+
+/// The law and its crate, as the standard neurons need it: whole paths from the repository's root.
+pub fn law() -> impl Iterator<Item = (&'static str, &'static [u8])> {
+    let is_ours = |path: &str| path == "Cargo.toml" || path.starts_with("runtime/");
+    TABLE.iter().copied().filter(move |(path, _)| is_ours(path))
+}
 
 /// Every embedded file below `folder`: its path relative to `folder`, and its content.
 pub fn under(folder: &str) -> impl Iterator<Item = (&'static str, &'static [u8])> {
@@ -100,8 +107,39 @@ mod tests {
                 }
             }
         }
-        let embedded: BTreeSet<String> = TABLE.iter().map(|(p, _)| (*p).to_owned()).collect();
+        let is_folder = |path: &&str| [SDK, GENES].iter().any(|folder| path.starts_with(folder));
+        let embedded = TABLE.iter().map(|(path, _)| *path).filter(is_folder);
+        let embedded: BTreeSet<String> = embedded.map(str::to_owned).collect();
         assert_eq!(embedded, on_disk, "help: touch runtime/host/build.rs");
+    }
+
+    /// Each module that the law's crate has without its feature `host` is there, so that a neuron
+    /// builds from what travels.
+    #[test]
+    fn the_law_travels_whole() {
+        let text = |name: &str| {
+            let found = law().find(|(path, _)| *path == format!("runtime/organism/src/{name}"));
+            found.map(|(_, bytes)| std::str::from_utf8(bytes).unwrap())
+        };
+        let mut seen = 0;
+        for (file, folder) in [("lib.rs", ""), ("neuron.rs", "neuron/"), ("law/mod.rs", "law/")] {
+            let mut is_left_out = false;
+            for line in text(file).unwrap().lines() {
+                if line.starts_with("#[cfg(") {
+                    is_left_out = true;
+                    continue;
+                }
+                let module = line.trim_start_matches("pub ").strip_prefix("mod ");
+                if let Some(module) = module.and_then(|rest| rest.strip_suffix(';')).filter(|_| !is_left_out)
+                {
+                    let forms = [format!("{folder}{module}.rs"), format!("{folder}{module}/mod.rs")];
+                    assert!(forms.iter().any(|form| text(form).is_some()), "{file}: {module}");
+                    seen += 1;
+                }
+                is_left_out = false;
+            }
+        }
+        assert!(seen >= 15, "{seen}");
     }
 
     #[test]

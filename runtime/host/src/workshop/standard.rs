@@ -16,9 +16,22 @@ use sha2::{Digest as _, Sha256};
 /// The standard gene that serves a folder of static files.
 pub const STATIC_SITE: &str = "static-site";
 
-/// The names of the standard genes inside this binary.
+/// What stands before the name of a standard gene that `source` asks for.
+pub const SCHEME: &str = "cyte:";
+
+/// The names of the standard genes inside this binary. What they share lies a folder deeper.
 pub fn names() -> Vec<&'static str> {
-    sources::under(sources::GENES).filter_map(|(path, _)| path.strip_suffix("/Cargo.toml")).collect()
+    let crates = sources::under(sources::GENES).filter_map(|(path, _)| path.strip_suffix("/Cargo.toml"));
+    crates.filter(|name| !name.contains('/')).collect()
+}
+
+/// All that can change what becomes of the standard gene `name`.
+fn sources_for(name: &str) -> impl Iterator<Item = (&'static str, &'static [u8])> {
+    let manifest = format!("{name}/Cargo.toml");
+    let uses_law = sources::under(sources::GENES)
+        .filter(|(path, _)| *path == manifest)
+        .any(|(_, text)| String::from_utf8_lossy(text).contains("cyte-organism"));
+    sources::sdk().chain(sources::under(sources::GENES)).chain(sources::law().filter(move |_| uses_law))
 }
 
 /// The component of the standard gene `name`. `from` is the folder whose Rust toolchain and cargo
@@ -37,7 +50,7 @@ pub fn build(
         let why = format!("the standard genes are: {}", names().join(", "));
         return Err(WorkshopError::new(Kind::Usage, format!("no standard gene `{name}`"), why));
     }
-    let digest = sources::digest(sources::sdk().chain(sources::under(sources::GENES)));
+    let digest = sources::digest(sources_for(name));
     let folder = env.cache()?.join("genes");
     let done = folder.join(format!("{name}-{}.wasm", short_key(&[&digest, std.key()])));
     if let Some(component) = kept(&done) {
@@ -48,7 +61,7 @@ pub fn build(
         return Ok(component);
     }
     notes.note("building", &format!("the standard gene {name}: once"));
-    let place = sources_of(&folder, &digest)?;
+    let place = sources_of(&folder)?;
     let lock_file = match place.join(sources::GENES).join("Cargo.lock").exists() {
         true => LockFile::Fixed,
         false => LockFile::MayChange,
@@ -84,10 +97,11 @@ fn sum_file(path: &Path) -> std::path::PathBuf {
     path.with_extension("sha256")
 }
 
-/// SDK and genes side by side, as in the repository, so that their path dependencies hold. Older
-/// ones go; the caller holds the lock.
-fn sources_of(folder: &Path, digest: &str) -> Result<std::path::PathBuf, WorkshopError> {
-    let name = format!("src-{}", short_key(&[digest]));
+/// SDK, genes and law side by side, as in the repository, so that their path dependencies hold.
+/// Older ones go; the caller holds the lock.
+fn sources_of(folder: &Path) -> Result<std::path::PathBuf, WorkshopError> {
+    let all = sources::sdk().chain(sources::under(sources::GENES)).chain(sources::law());
+    let name = format!("src-{}", short_key(&[&sources::digest(all)]));
     let place = folder.join(&name);
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let other = entry.file_name();
@@ -101,6 +115,7 @@ fn sources_of(folder: &Path, digest: &str) -> Result<std::path::PathBuf, Worksho
         let temp = cache::Temp::beside(&place)?;
         sources::extract(sources::sdk(), &temp.path().join(sources::SDK))?;
         sources::extract(sources::under(sources::GENES), &temp.path().join(sources::GENES))?;
+        sources::extract(sources::law(), temp.path())?;
         cache::replace(temp.path(), &place)?;
     }
     Ok(place)

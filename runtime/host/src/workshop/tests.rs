@@ -123,7 +123,8 @@ fn two_at_once_make_the_same_standard_gene() {
     });
     assert!(is_component(&a));
     assert!(a == b);
-    assert_eq!(standard::names(), [standard::STATIC_SITE]);
+    let names = ["neuron-calculus", "neuron-kpa", "neuron-on-demand", standard::STATIC_SITE];
+    assert_eq!(standard::names(), names);
     assert!(standard::build(&env(), &std, "x/../y", &from, &Silent).is_err());
 }
 

@@ -112,6 +112,15 @@ impl Class {
         self.census.placed() < self.spec.max && (self.living() < self.useful || self.living() < self.spec.min)
     }
 
+    /// The cells that a neuron allows: as many as it says, one at least so that a first request is
+    /// heard.
+    pub(crate) fn target(&self) -> u32 {
+        match self.advice {
+            Some((Advice::Target(target), _)) => target.max(1),
+            _ => u32::MAX,
+        }
+    }
+
     /// Whether it may have one more cell and still hold no more than its share.
     pub(crate) fn is_below_share(&self) -> bool {
         self.fair.is_none_or(|fair| f64::from(self.living()) + 1.0 <= fair)

@@ -348,7 +348,7 @@ impl Law {
             is_open: !known.computes || !self.is_suppressed(),
             driven: self.cores,
             slots: known.spec.slots,
-            max: known.spec.max.min(known.useful),
+            max: known.spec.max.min(known.useful).min(known.target()),
             soon_ppm: known.soon_ppm,
         }
     }

@@ -5,11 +5,13 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::neuron::NeuronMind;
 use super::rivals::{Hpa, Kpa, OnDemand, Oracle, Static};
 use super::scenario::{Scenario, ScenarioError};
 use crate::Nanos;
 use crate::constants::Constants;
 use crate::law::{ClassId, ClassSample, Decision, Demand, HostSample, Law, Transport};
+use crate::neuron::{self, Calculus, Watch};
 
 /// A way to decide about cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,10 +35,21 @@ pub enum Controller {
     Oracle,
     /// Always so many cells.
     Static(u32),
+    /// The law, and the standard neuron `neuron-calculus` beside it.
+    NeuronCalculus,
+    /// The law, and the standard neuron `neuron-kpa` beside it.
+    NeuronKpa,
+    /// The law, and the standard neuron `neuron-on-demand` beside it.
+    NeuronOnDemand,
+    /// The law, and a neuron that was handed in ([`super::run_neuron`]).
+    Neuron,
 }
 
 impl Controller {
-    /// Every kind but the fixed populations.
+    /// The standard neurons, natively.
+    pub const NEURONS: [Self; 3] = [Self::NeuronCalculus, Self::NeuronKpa, Self::NeuronOnDemand];
+
+    /// Every kind but the fixed populations and the neurons.
     pub const ALL: [Self; 8] = [
         Self::Hormone,
         Self::Hybrid,
@@ -60,6 +73,10 @@ impl fmt::Display for Controller {
             Self::FastKpa => f.pad("fast-kpa"),
             Self::Hpa => f.pad("hpa"),
             Self::Oracle => f.pad("oracle"),
+            Self::NeuronCalculus => f.pad("neuron-calculus"),
+            Self::NeuronKpa => f.pad("neuron-kpa"),
+            Self::NeuronOnDemand => f.pad("neuron-on-demand"),
+            Self::Neuron => f.pad("neuron"),
             Self::Static(cells) => f.pad(&format!("static-{cells}")),
         }
     }
@@ -68,7 +85,7 @@ impl fmt::Display for Controller {
 /// There is no controller of that name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "there is no controller `{0}`: hormone, hybrid, central, on-demand, kpa, fast-kpa, hpa, oracle, static-N"
+    "there is no controller `{0}`: hormone, hybrid, central, on-demand, kpa, fast-kpa, hpa, oracle, static-N, neuron-calculus, neuron-kpa, neuron-on-demand"
 )]
 pub struct UnknownController(String);
 
@@ -76,7 +93,8 @@ impl FromStr for Controller {
     type Err = UnknownController;
 
     fn from_str(text: &str) -> Result<Self, UnknownController> {
-        if let Some(known) = Self::ALL.into_iter().find(|known| known.to_string() == text) {
+        let mut named = Self::ALL.into_iter().chain(Self::NEURONS);
+        if let Some(known) = named.find(|known| known.to_string() == text) {
             return Ok(known);
         }
         let cells = text.strip_prefix("static-").and_then(|cells| cells.parse().ok());
@@ -168,6 +186,7 @@ pub(super) fn mind(
     controller: Controller,
     seed: u64,
 ) -> Result<Box<dyn Mind>, ScenarioError> {
+    let beside = |watch: Box<dyn Watch>| NeuronMind::new(scenario, watch, seed).map(Box::new);
     let constants = scenario.constants()?;
     let specs: Vec<_> = scenario.classes.iter().map(|class| class.spec).collect();
     Ok(match controller {
@@ -180,6 +199,10 @@ pub(super) fn mind(
         Controller::Hpa => Box::new(Hpa::new(specs)),
         Controller::Oracle => Box::new(Oracle::new(constants, specs)),
         Controller::Static(cells) => Box::new(Static::new(specs, cells)),
+        Controller::NeuronCalculus => beside(Box::new(Calculus::new(Constants::default(), 0)))?,
+        Controller::NeuronKpa => beside(Box::<neuron::Kpa>::default())?,
+        Controller::NeuronOnDemand => beside(Box::<neuron::OnDemand>::default())?,
+        Controller::Neuron => return Err(ScenarioError::NoNeuron),
     })
 }
 

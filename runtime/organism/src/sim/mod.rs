@@ -15,12 +15,14 @@ mod cells;
 mod control;
 mod cores;
 mod figures;
+mod neuron;
 pub mod picture;
 mod plant;
 mod rivals;
 mod scenario;
 mod tissue;
 
+use crate::neuron::Watch;
 pub use control::Controller;
 pub use figures::{ClassOutcome, Outcome, Point};
 pub use scenario::{Blow, BlowKind, ClassPlan, HostPlan, Load, Scenario, ScenarioError};
@@ -31,5 +33,15 @@ pub use scenario::{Blow, BlowKind, ClassPlan, HostPlan, Load, Scenario, Scenario
 /// [`ScenarioError`] for a value out of range, by name.
 pub fn run(scenario: &Scenario, controller: Controller, seed: u64) -> Result<Outcome, ScenarioError> {
     scenario.check()?;
-    Ok(plant::Plant::new(scenario, controller, seed)?.play())
+    Ok(plant::Plant::new(scenario, controller, seed, None)?.play())
+}
+
+/// Plays `scenario` under the law with a neuron beside it, which is asked every 20 ms of virtual
+/// time, as a host asks one that may `replace`.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_neuron(scenario: &Scenario, watch: Box<dyn Watch>, seed: u64) -> Result<Outcome, ScenarioError> {
+    scenario.check()?;
+    Ok(plant::Plant::new(scenario, Controller::Neuron, seed, Some(watch))?.play())
 }

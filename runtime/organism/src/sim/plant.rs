@@ -8,12 +8,14 @@ use super::cells::{CellRef, Freed};
 use super::control::{Controller, Gauge, Look, Mind, Order, mind};
 use super::cores::{Cores, Job};
 use super::figures::Outcome;
+use super::neuron::NeuronMind;
 use super::scenario::{Blow, BlowKind, HostPlan, Scenario, ScenarioError};
 use super::tissue::{Tissue, millis, seconds};
 use crate::Nanos;
 use crate::constants::Constants;
 use crate::law::{Act, ClassId, ClassSample, Decision, HostSample};
 use crate::lineage::Niche;
+use crate::neuron::Watch;
 
 /// A request on the cores.
 #[derive(Clone, Copy, Debug)]
@@ -99,7 +101,13 @@ pub(super) struct Plant {
 const POINTS: f64 = 1_200.0;
 
 impl Plant {
-    pub(super) fn new(scenario: &Scenario, controller: Controller, seed: u64) -> Result<Self, ScenarioError> {
+    /// The host at its start. `watch` is what a [`Controller::Neuron`] asks.
+    pub(super) fn new(
+        scenario: &Scenario,
+        controller: Controller,
+        seed: u64,
+        watch: Option<Box<dyn Watch>>,
+    ) -> Result<Self, ScenarioError> {
         let mut seeds = crate::dice::Dice::new(seed);
         let constants = scenario.constants()?;
         let tissues = scenario.classes.iter().map(|plan| Tissue::new(plan, scenario.seconds, seeds.bits()));
@@ -119,7 +127,10 @@ impl Plant {
             cores: Cores::new(scenario.host.cores),
             stems: constants.stems_min,
             nature: Nature::new(seeds.bits()),
-            mind: mind(scenario, controller, seeds.bits())?,
+            mind: match watch {
+                Some(watch) => Box::new(NeuronMind::new(scenario, watch, seeds.bits())?),
+                None => mind(scenario, controller, seeds.bits())?,
+            },
             control_at: None,
             orders: Vec::new(),
         };

@@ -6,6 +6,7 @@ use super::control::{Gauge, Look, Mind, Order};
 use crate::Nanos;
 use crate::constants::{ClassSpec, Constants};
 use crate::law::{ClassId, Decision, Demand};
+use crate::neuron::{KpaCount, KpaMemory, KpaTimes, OnDemandCount, OnDemandMemory};
 
 /// Keeps the stem pool at the goal that the law would have for it.
 fn refill(constants: &Constants, look: &Look<'_>, orders: &mut Vec<Order>) {
@@ -30,37 +31,37 @@ fn each<'a>(
 pub(super) struct OnDemand {
     constants: Constants,
     specs: Vec<ClassSpec>,
-    peaks: Vec<VecDeque<u32>>,
+    memory: Vec<OnDemandMemory>,
 }
 
-/// Looks that make up a second.
-const LOOKS: usize = 50;
+/// How often it looks.
+const ON_DEMAND_TICK: Nanos = Nanos::from_millis(20);
 
 impl OnDemand {
     pub(super) fn new(constants: Constants, specs: Vec<ClassSpec>) -> Self {
-        let peaks = specs.iter().map(|_| VecDeque::new()).collect();
-        Self { constants, specs, peaks }
+        let memory = specs.iter().map(|_| OnDemandMemory::default()).collect();
+        Self { constants, specs, memory }
     }
 }
 
 impl Mind for OnDemand {
     fn act(&mut self, look: &Look<'_>, orders: &mut Vec<Order>) -> Option<Nanos> {
         for (at, class, spec, gauge) in each(look, &self.specs) {
-            let Some(peaks) = self.peaks.get_mut(at) else { continue };
-            peaks.push_back(gauge.peak);
-            if peaks.len() > LOOKS {
-                peaks.pop_front();
-            }
-            let peak = peaks.iter().copied().max().unwrap_or(0);
-            let kept = peak.div_ceil(spec.slots).clamp(spec.min, spec.max);
-            // Where stems ran out, a cell is born from nothing for those who still wait.
-            let unserved = gauge.queued.saturating_sub(gauge.pending.saturating_mul(spec.slots));
-            let wanted = gauge.living.saturating_add(unserved.div_ceil(spec.slots));
-            let cells = if unserved > 0 { wanted } else { kept.min(gauge.living).max(spec.min) };
-            orders.push(Order::Target { class, cells: cells.min(spec.max), from_stems: true });
+            let Some(memory) = self.memory.get_mut(at) else { continue };
+            let count = OnDemandCount {
+                living: gauge.living,
+                pending: gauge.pending,
+                queued: gauge.queued,
+                peak: gauge.peak,
+                slots: spec.slots,
+                least: spec.min,
+                most: spec.max,
+            };
+            let cells = memory.look(look.now, count);
+            orders.push(Order::Target { class, cells, from_stems: true });
         }
         refill(&self.constants, look, orders);
-        Some(look.now + Nanos::from_millis(1_000 / LOOKS as u64))
+        Some(look.now + ON_DEMAND_TICK)
     }
 
     fn demand(&self, class: ClassId) -> Option<Demand> {
@@ -74,66 +75,16 @@ impl Mind for OnDemand {
 pub(super) struct Kpa {
     constants: Constants,
     specs: Vec<ClassSpec>,
-    tick: Nanos,
-    stable: Nanos,
-    panic: Nanos,
+    times: KpaTimes,
     has_stems: bool,
     memory: Vec<KpaMemory>,
 }
 
-#[derive(Debug, Default)]
-struct KpaMemory {
-    /// Instants and the concurrency summed up until then.
-    seen: VecDeque<(Nanos, f64)>,
-    panicked: Option<Nanos>,
-    panic_most: u32,
-}
-
-/// Where Knative wants its cells.
-const KPA_TARGET: f64 = 0.7;
-
 impl Kpa {
     /// The rule with all times divided by `speed`; above 1 with a stem pool.
     pub(super) fn new(constants: Constants, specs: Vec<ClassSpec>, speed: u64) -> Self {
-        let span = |ms: u64| Nanos::from_millis(ms / speed.max(1));
         let memory = specs.iter().map(|_| KpaMemory::default()).collect();
-        let (tick, stable, panic) = (span(2_000), span(60_000), span(6_000));
-        Self { constants, specs, tick, stable, panic, has_stems: speed > 1, memory }
-    }
-}
-
-impl KpaMemory {
-    /// Mean concurrency over the last `window`, or since the start.
-    fn mean(&self, now: Nanos, window: Nanos) -> f64 {
-        let from = Nanos(now.0.saturating_sub(window.0));
-        let Some((_, last)) = self.seen.back() else { return 0.0 };
-        let Some((at, then)) = self.seen.iter().find(|(at, _)| *at >= from) else { return 0.0 };
-        let seconds = now.since(*at).0 as f64 / 1e9;
-        if seconds > 0.0 { (last - then) / seconds } else { 0.0 }
-    }
-
-    fn look(&mut self, now: Nanos, gauge: &Gauge, spec: &ClassSpec, stable: Nanos, panic: Nanos) -> u32 {
-        self.seen.push_back((now, gauge.concurrency));
-        if self.seen.len() < 2 {
-            // Nothing was measured yet.
-            return gauge.living.clamp(spec.min, spec.max);
-        }
-        let oldest = Nanos(now.0.saturating_sub(stable.0));
-        while self.seen.len() > 2 && self.seen.front().is_some_and(|(at, _)| *at < oldest) {
-            self.seen.pop_front();
-        }
-        let wanted = |mean: f64| libm::ceil(mean / (f64::from(spec.slots) * KPA_TARGET)) as u32;
-        let ready = gauge.ready.max(1);
-        let bound = |cells: u32| cells.clamp(ready / 2, ready.saturating_mul(1_000));
-        let calm = bound(wanted(self.mean(now, stable)));
-        let hurry = bound(wanted(self.mean(now, panic)));
-        if hurry >= ready.saturating_mul(2) {
-            self.panicked = Some(now);
-        }
-        let is_panic = self.panicked.is_some_and(|at| now.since(at) < stable);
-        self.panic_most = if is_panic { self.panic_most.max(hurry).max(gauge.living) } else { 0 };
-        let cells = if is_panic { self.panic_most } else { calm };
-        cells.clamp(spec.min, spec.max)
+        Self { constants, specs, times: KpaTimes::default().faster(speed), has_stems: speed > 1, memory }
     }
 }
 
@@ -141,13 +92,21 @@ impl Mind for Kpa {
     fn act(&mut self, look: &Look<'_>, orders: &mut Vec<Order>) -> Option<Nanos> {
         for (at, class, spec, gauge) in each(look, &self.specs) {
             let Some(memory) = self.memory.get_mut(at) else { continue };
-            let cells = memory.look(look.now, gauge, spec, self.stable, self.panic);
+            let count = KpaCount {
+                living: gauge.living,
+                ready: gauge.ready,
+                concurrency: gauge.concurrency,
+                slots: spec.slots,
+                least: spec.min,
+                most: spec.max,
+            };
+            let cells = memory.look(look.now, &self.times, count);
             orders.push(Order::Target { class, cells, from_stems: self.has_stems });
         }
         if self.has_stems {
             refill(&self.constants, look, orders);
         }
-        Some(look.now + self.tick)
+        Some(look.now + self.times.tick)
     }
 }
 
@@ -165,6 +124,8 @@ struct HpaMemory {
     wishes: VecDeque<(Nanos, u32)>,
 }
 
+/// Share of its slots that a cell should use.
+const HPA_TARGET: f64 = 0.7;
 const HPA_TICK: Nanos = Nanos::from_millis(15_000);
 const HPA_DOWN: Nanos = Nanos::from_millis(300_000);
 
@@ -181,8 +142,8 @@ impl HpaMemory {
         let seconds = now.since(at).0 as f64 / 1e9;
         let living = gauge.living.max(1);
         let slots = f64::from(living * spec.slots);
-        let used = if seconds > 0.0 { (gauge.concurrency - then) / seconds / slots } else { KPA_TARGET };
-        let ratio = used / KPA_TARGET;
+        let used = if seconds > 0.0 { (gauge.concurrency - then) / seconds / slots } else { HPA_TARGET };
+        let ratio = used / HPA_TARGET;
         let wish =
             if (0.9..=1.1).contains(&ratio) { living } else { libm::ceil(f64::from(living) * ratio) as u32 };
         self.wishes.push_back((now, wish));

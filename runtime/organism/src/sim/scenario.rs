@@ -23,6 +23,9 @@ pub enum ScenarioError {
         /// The most that is allowed.
         max: f64,
     },
+    /// A neuron that nobody handed in.
+    #[error("a neuron is handed in, not named")]
+    NoNeuron,
     /// A blow on a class that is not there.
     #[error("a blow strikes class {0}, which is not there")]
     NoClass(usize),

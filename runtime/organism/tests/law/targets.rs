@@ -122,3 +122,14 @@ fn i12_a_simulation_replays() {
     assert_eq!(one, run(&bursty, Controller::Hybrid, 9).unwrap());
     assert_ne!(one.classes, run(&bursty, Controller::Hybrid, 10).unwrap().classes);
 }
+
+/// The law in place of the law: as good as the hybrid that a host runs without a neuron.
+#[test]
+fn the_calculus_as_a_neuron_does_no_worse() {
+    let step = scenario(120.0, Load::Step { base: 400.0, peak: 4_000.0, from: 20.0, to: 80.0 });
+    let (law, neuron) = (play(&step, Controller::Hybrid), play(&step, Controller::NeuronCalculus));
+    assert!(neuron.late_percent <= 0.05, "{} late", neuron.late_percent);
+    assert!(neuron.cell_seconds <= 1.1 * law.cell_seconds, "{} {}", neuron.cell_seconds, law.cell_seconds);
+    let kpa = play(&step, Controller::NeuronKpa);
+    assert!(kpa.cell_seconds > 1.3 * law.cell_seconds, "a register changes what the law does");
+}

@@ -1,11 +1,12 @@
 //! `cyte sim`: the hormone law, or a rival, against a scenario on virtual time.
 
+mod neuron;
 mod source;
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use cyte_organism::sim::{ClassOutcome, Controller, Outcome, picture, run as simulate};
+use cyte_organism::sim::{ClassOutcome, Controller, Outcome, Scenario, picture, run as simulate, run_neuron};
 use serde_json::{Value, json};
 
 use super::table::table;
@@ -19,7 +20,7 @@ use crate::error::CliError;
 /// are in examples/scenarios; `cyte sim FILE --out PLOT.svg` draws what happened.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  cyte sim examples/scenarios/step.toml\n  cyte sim examples/scenarios/flash.toml --out flash.svg\n  cyte sim step.toml --under hybrid,kpa --rounds 6 --output json"
+    after_help = "Examples:\n  cyte sim examples/scenarios/step.toml\n  cyte sim examples/scenarios/flash.toml --out flash.svg\n  cyte sim step.toml --under hybrid,kpa --rounds 6 --output json\n  cyte sim step.toml --under hybrid --neuron .cyte/genes/think.wasm"
 )]
 pub(super) struct Sim {
     /// The scenario, a TOML file
@@ -28,6 +29,9 @@ pub(super) struct Sim {
     /// Who decides about cells; without it those that the scenario names
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     under: Vec<Controller>,
+    /// Play it under this neuron too, a component; alone unless --under says who else
+    #[arg(long, value_name = "X.wasm")]
+    neuron: Option<PathBuf>,
     /// Play so many times, each from the next seed; the table shows means
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     rounds: u32,
@@ -44,7 +48,10 @@ pub(super) struct Sim {
 
 pub(super) fn run(verb: &Sim, context: &Context) -> Done {
     let file = source::read(&verb.file)?;
-    let controllers = if verb.under.is_empty() { &file.controllers } else { &verb.under };
+    let controllers: &[Controller] = match (verb.under.as_slice(), &verb.neuron) {
+        ([], None) => &file.controllers,
+        (named, _) => named,
+    };
     let mut outcomes = Vec::new();
     for controller in controllers {
         for round in 0..u64::from(verb.rounds) {
@@ -57,6 +64,9 @@ pub(super) fn run(verb: &Sim, context: &Context) -> Done {
             outcomes.push(outcome);
         }
     }
+    if let Some(path) = &verb.neuron {
+        outcomes.extend(under_neuron(path, &file.scenario, verb, context)?);
+    }
     if let Some(out) = &verb.out {
         draw(out, &outcomes, verb.seed, context)?;
     }
@@ -68,6 +78,35 @@ pub(super) fn run(verb: &Sim, context: &Context) -> Done {
     let value = json!({"v": 1, "scenario": file.scenario.name, "runs": runs});
     context.answer(&value, "runs", |_: &Value| text(&outcomes))?;
     Ok(Exit::OK)
+}
+
+/// Each round under the neuron at `path`, in a cell of its own.
+fn under_neuron(
+    path: &Path,
+    scenario: &Scenario,
+    verb: &Sim,
+    context: &Context,
+) -> Result<Vec<Outcome>, CliError> {
+    let lab = neuron::Lab::open(path, context)?;
+    let mut outcomes = Vec::new();
+    for round in 0..u64::from(verb.rounds) {
+        if verb.rounds > 1 || context.verbose > 0 {
+            context.note(&format!("{}, round {} of {}", path.display(), round + 1, verb.rounds));
+        }
+        let outcome = run_neuron(scenario, lab.watch(), verb.seed.wrapping_add(round))
+            .map_err(|error| CliError::new(Code::Scenario, "cannot simulate", error.to_string()))?;
+        if let Some(trouble) = lab.take_trouble() {
+            return Err(trouble);
+        }
+        outcomes.push(outcome);
+    }
+    if lab.refused() > 0 {
+        context.note(&format!(
+            "refused    {} orders, as a host would: out of range, or for no class",
+            lab.refused()
+        ));
+    }
+    Ok(outcomes)
 }
 
 /// One picture a class, of the first round of each controller.
