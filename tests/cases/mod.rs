@@ -10,6 +10,7 @@ mod hostile;
 mod http;
 mod manifest;
 mod readmes;
+mod record;
 mod run;
 mod secrets;
 mod sim;

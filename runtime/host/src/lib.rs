@@ -19,6 +19,7 @@ pub mod growth;
 pub mod log;
 pub mod machine;
 pub mod outbound;
+pub mod record;
 pub mod ring;
 pub mod state;
 pub mod supervise;

@@ -21,6 +21,7 @@ use crate::growth::Grown;
 use crate::log::GuestLog;
 use crate::machine::{Machine, Plan};
 use crate::outbound::Client;
+use crate::record::Recorder;
 use crate::state::secrets::Secrets;
 use crate::state::{StateFolder, clock};
 use crate::voice;
@@ -37,6 +38,7 @@ pub struct View {
     pub(crate) grown: Vec<Grown>,
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) events: Arc<EventLog>,
+    pub(crate) recorder: Arc<Recorder>,
     pub(crate) logs: Arc<GuestLog>,
     pub(crate) secrets: Arc<Secrets>,
     pub(crate) client: Arc<Client>,
@@ -185,6 +187,7 @@ impl HostView for View {
             "usage": self.genome.usage(),
             "gateway": self.gateway.snapshot(),
             "dropped": {"events": self.events.dropped(), "log_bytes": log_bytes, "log_lines": log_lines},
+            "phenotype": self.recorder.condition(),
         })
     }
 
@@ -235,6 +238,10 @@ impl HostView for View {
 
     fn events(&self) -> &Arc<EventLog> {
         &self.events
+    }
+
+    fn recorder(&self) -> &Arc<Recorder> {
+        &self.recorder
     }
 
     fn logs(&self) -> &Arc<GuestLog> {

@@ -27,6 +27,7 @@ mod sim;
 mod span;
 mod table;
 mod tree;
+mod when;
 mod why;
 mod wish;
 

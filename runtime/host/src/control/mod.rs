@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod find;
+mod observed;
 pub mod server;
 mod wishes;
 
@@ -16,6 +17,7 @@ use serde_json::Value;
 use crate::error::CliError;
 use crate::event::EventLog;
 use crate::log::GuestLog;
+use crate::record::Recorder;
 
 pub use wishes::WishView;
 
@@ -35,6 +37,8 @@ pub trait HostView: WishView {
     fn limits(&self) -> Value;
     /// What happened.
     fn events(&self) -> &Arc<EventLog>;
+    /// What keeps it across restarts.
+    fn recorder(&self) -> &Arc<Recorder>;
     /// What guests said.
     fn logs(&self) -> &Arc<GuestLog>;
     /// The names of the secrets that are set.
