@@ -1,6 +1,8 @@
 //! What happened: kept across restarts and kills, asked for by time, followed; and a disk that takes
 //! nothing.
 
+mod kill;
+
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
