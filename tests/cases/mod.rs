@@ -16,5 +16,6 @@ mod secrets;
 mod sim;
 mod task;
 mod tidy;
+mod top;
 mod trust;
 mod wish;

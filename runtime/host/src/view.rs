@@ -328,6 +328,7 @@ fn gene_now(grown: &Grown) -> Value {
         object.insert("ready".into(), now.ready.into());
         object.insert("busy".into(), now.busy.into());
         object.insert("waiting".into(), now.waiting.into());
+        object.insert("offered".into(), now.counts.offered.into());
         object.insert("shed".into(), now.counts.shed.into());
         object.insert("born".into(), now.born.into());
         object.insert("p50_us".into(), now.p50_us.into());
