@@ -84,9 +84,12 @@ fn live(folder: &Path, state: &Path, before: Wishes, life: Duration) -> Life {
                     return;
                 }
                 asked.store(next, Ordering::Relaxed);
-                let text =
-                    format!("[gene.front]\ncount = \"{}..8\"\nlabels = {{ n = \"{next}\" }}\n", next % 4);
-                if apply.clone().stdin(text).run().code() != 0 {
+                let count = next % 4 + 1;
+                let text = format!("[gene.front]\ncount = \"{count}..8\"\nlabels = {{ n = \"{next}\" }}\n");
+                let ran = apply.clone().stdin(text).run();
+                if ran.code() != 0 {
+                    // The host is gone; it never says that the wish is wrong.
+                    assert!(!ran.stderr.contains("E40"), "{}", ran.stderr);
                     return;
                 }
                 acknowledged.store(next, Ordering::Relaxed);
@@ -166,6 +169,6 @@ fn killed_again_and_again_it_keeps_its_word_and_its_view() {
          slowest start to the first 200: {} ms, {compared} views equal after replay",
         slowest.as_millis()
     );
-    assert!(applied > 0 && served > 0);
+    assert!(applied >= rounds && served > 0);
     assert!(compared > 0 || rounds < 3, "no view was compared");
 }
