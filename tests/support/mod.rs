@@ -17,7 +17,7 @@ pub mod temp;
 pub mod wait;
 pub mod warm;
 
-pub use command::{Cyte, Ran};
+pub use command::{BINARY, Cyte, Ran};
 pub use guests::{guest, wat};
 pub use host::{Host, Stopped};
 pub use http::{Broken, Connection, Response};

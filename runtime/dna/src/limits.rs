@@ -236,6 +236,15 @@ pub const DEATHS_TOLD_PER_S: u64 = 20;
 pub const LOG_FILE_BYTES: u64 = 8 * MIB;
 /// ... and how many full ones are kept.
 pub const LOG_FILES_KEPT: u32 = 4;
+/// How long a host keeps what it observed, in milliseconds: a day, so that last night can be asked
+/// about ...
+pub const OBSERVED_AGE_MS: u64 = 86_400_000;
+/// ... and how much of it at most, in bytes.
+pub const OBSERVED_BYTES: u64 = 32 * MIB;
+/// Observed events that wait in memory for the disk; above it the oldest are dropped and counted.
+pub const OBSERVED_WAITING: usize = 16_384;
+/// Births of one gene that are told one by one, a second; of more a list of its cells is kept.
+pub const BIRTHS_TOLD_PER_S: usize = 64;
 /// Bundles that a state folder keeps.
 pub const BUNDLES_KEPT: usize = 5;
 /// One secret's value, in bytes.

@@ -1,16 +1,19 @@
 //! What happened on this host, numbered and bounded: for `cyte events` and for whoever asks later.
 //!
 //! An [`EventRecord`] is one fact after it happened. It is kept in a ring, appended to
-//! `logs/events.jsonl` and shown to followers. Recording never waits: a full queue to the file is
-//! counted as dropped, the ring forgets its oldest.
+//! `logs/events.jsonl`, shown to followers and handed to the [`Recorder`], which keeps what it says of
+//! cells in the phenotype. Recording never waits: a full queue to the file is counted as dropped, the
+//! ring forgets its oldest.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
 
 use cyte_dna::{Standing, limits};
+use cyte_organism::phenotype::Cause;
 use serde::{Deserialize, Serialize};
 
+use crate::record::Recorder;
 use crate::ring::{Page, Ring};
 use crate::state::clock;
 use crate::state::rotate::RotatedFile;
@@ -65,7 +68,13 @@ pub enum Happening {
         ended: u32,
         /// Why: `growth`, `surplus`, `floor`, `renewal`, `pressure` or `bound`.
         cause: String,
-        /// The numbers that led to the last of them.
+        /// Cells ready and on their way when the last of them was decided.
+        living: u32,
+        /// Cells that the demand wanted then, in thousandths.
+        wanted_permille: u64,
+        /// The deficit that its cells felt then, in thousandths; negative is a surplus.
+        felt_permille: i64,
+        /// The same in words.
         why: String,
     },
     /// A cell died before its uses were spent.
@@ -74,6 +83,10 @@ pub enum Happening {
         gene: String,
         /// The cell's number within its tissue.
         cell: u64,
+        /// What kind of death.
+        cause: Cause,
+        /// Messages that it answered.
+        uses: u64,
         /// Why it died.
         reason: String,
     },
@@ -177,6 +190,7 @@ pub struct EventRecord {
 pub struct EventLog {
     ring: Ring<EventRecord>,
     file: Option<SyncSender<EventRecord>>,
+    recorder: OnceLock<Arc<Recorder>>,
     dropped: AtomicU64,
 }
 
@@ -187,12 +201,21 @@ impl EventLog {
     /// cannot be written any more loses events and counts them.
     pub fn new(file: Option<RotatedFile>) -> Arc<Self> {
         let file = file.and_then(spawn_writer);
-        Arc::new(Self { ring: Ring::new(limits::EVENTS_KEPT), file, dropped: AtomicU64::new(0) })
+        let ring = Ring::new(limits::EVENTS_KEPT);
+        Arc::new(Self { ring, file, recorder: OnceLock::new(), dropped: AtomicU64::new(0) })
+    }
+
+    /// From here on all that happens is handed to `recorder`; only the first one counts.
+    pub fn tell(&self, recorder: Arc<Recorder>) {
+        let _ = self.recorder.set(recorder);
     }
 
     /// Records that `what` happened now. Never waits.
     pub fn record(&self, what: Happening) {
         let at_ms = clock::wall_ms();
+        if let Some(recorder) = self.recorder.get() {
+            recorder.tell(at_ms, &what);
+        }
         let mut made = None;
         self.ring.push_with(|seq| {
             let record = EventRecord { v: 1, seq, at_ms, what };
@@ -243,13 +266,17 @@ mod tests {
     #[test]
     fn a_record_is_one_flat_object() {
         let log = EventLog::new(None);
-        log.record(Happening::CellDied { gene: "front".into(), cell: 3, reason: "trap".into() });
+        let (cause, uses) = (Cause::Trap, 7);
+        log.record(Happening::CellDied { gene: "front".into(), cell: 3, cause, uses, reason: "trap".into() });
         let page = log.after(0, 10);
         let json = serde_json::to_value(&page.entries[0].1).unwrap();
         assert_eq!(json["v"], 1);
         assert_eq!(json["seq"], 1);
         assert_eq!(json["event"], "cell-died");
-        assert_eq!(json["gene"], "front");
+        assert_eq!(
+            (&json["gene"], &json["cause"], &json["uses"]),
+            (&"front".into(), &"trap".into(), &7.into())
+        );
         let back: EventRecord = serde_json::from_value(json).unwrap();
         assert_eq!(back, page.entries[0].1);
     }

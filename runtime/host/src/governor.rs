@@ -271,7 +271,8 @@ impl Governor {
             Event::CellDied { gene, cell, reason, born, served, cause } => {
                 self.expression.died(now, &gene, cause, born, served);
                 if self.census.may_tell(now) {
-                    self.events.record(Happening::CellDied { gene: gene.to_string(), cell, reason });
+                    let gene = gene.to_string();
+                    self.events.record(Happening::CellDied { gene, cell, cause, uses: served, reason });
                 } else if let Some(at) = self.place_of(&gene) {
                     self.census.died(at);
                 }

@@ -20,6 +20,7 @@ mod hormones;
 pub mod log;
 pub mod machine;
 pub mod outbound;
+pub mod record;
 pub mod ring;
 pub mod state;
 pub mod supervise;

@@ -35,6 +35,7 @@ use crate::growth::{self, Governed, Grown};
 use crate::log::{GuestLog, Show};
 use crate::machine::{Machine, Plan};
 use crate::outbound::{self, OutboundConfig};
+use crate::record::{Diary, Observed, Recorder};
 use crate::state::StateFolder;
 use crate::state::clock::wall_ms;
 use crate::state::rotate::RotatedFile;
@@ -46,6 +47,8 @@ use crate::wishes::Wishes;
 
 /// How long threads get to end after everything was drained.
 const LAST_MOMENTS: Duration = Duration::from_millis(200);
+/// How long what happened waits to be kept: a host that is killed loses that much at most.
+const COMMIT_EVERY: Duration = Duration::from_secs(1);
 /// How much nicer to others the slow lane's threads are.
 const SLOW_NICENESS: i32 = 10;
 /// Threads for what blocks in the kernel, files mostly.
@@ -109,6 +112,8 @@ pub struct Body {
     pub genome: Arc<Genome>,
     /// What happened.
     pub events: Arc<EventLog>,
+    /// What keeps it across restarts, once the host serves.
+    pub recorder: Arc<Recorder>,
     /// What guests said.
     pub logs: Arc<GuestLog>,
     /// What guests name and never see.
@@ -121,6 +126,7 @@ pub struct Body {
     pub switch: Switch,
     /// What operators wished and the DNA no longer allows.
     pub dropped: Vec<Dropped>,
+    started_ms: u64,
     clock: Clock,
     alarm: Arc<Alarm>,
     ear: Ear,
@@ -152,6 +158,8 @@ impl Body {
         check_routes(&manifest)?;
         let inspections = growth::inspect(&admitted, machine.cores)?;
         let events = EventLog::new(Some(open_log(&state, "events.jsonl")?));
+        let (recorder, started_ms) = (Recorder::new(), wall_ms());
+        events.tell(recorder.clone());
         voice::record_in(&events);
         record_start(&events, &admitted);
         let (wishes, dropped) = Wishes::load(state.head(), &manifest.genes, wall_ms())?;
@@ -181,12 +189,14 @@ impl Body {
             plan,
             genome,
             events,
+            recorder,
             logs,
             secrets,
             client,
             wishes: Arc::new(wishes),
             switch: config.switch,
             dropped,
+            started_ms,
             clock,
             alarm,
             ear,
@@ -251,13 +261,14 @@ impl Host {
     /// # Errors
     /// [`Code::Listen`] for the address, [`Code::Machine`] for the control socket.
     pub fn serve(body: Body, front: Front) -> Result<Self, CliError> {
-        let Body { mut state, events, threads, genome, grown, alarm, ear, inbox, clock, .. } = body;
+        let Body { mut state, events, recorder, threads, genome, grown, alarm, ear, inbox, clock, .. } = body;
         let tissues: Vec<Arc<Tissue>> = grown.iter().filter_map(|gene| gene.tissue.clone()).collect();
         let gateway = gateway(&body.machine, &tissues, front.access)?;
         let listener = bind(&threads, front.listen, &gateway)?;
         let address = listener.local_addr().map_err(|error| listen_error(front.listen, &error))?;
         let (place, control) = open_control(&threads, &mut state, front.runtime)?;
         let neuron = grown.iter().find_map(|gene| genome.neuron(gene.pre.clone()));
+        start_recorder(&recorder, &state, &body.wishes, body.started_ms, &tissues)?;
         let view = Arc::new(View {
             state,
             manifest: body.manifest,
@@ -268,6 +279,7 @@ impl Host {
             grown,
             gateway: gateway.clone(),
             events: events.clone(),
+            recorder: recorder.clone(),
             logs: body.logs,
             secrets: body.secrets,
             client: body.client,
@@ -283,7 +295,12 @@ impl Host {
         let populations =
             tissues.into_iter().map(|tissue| -> Arc<dyn Population> { Arc::new(Governed(tissue)) }).collect();
         let governor = Governor::new(populations, events.clone(), alarm, inbox, charge(&view)?);
-        threads.membrane().spawn(governor.run(move || clock.now()));
+        // The governor asks for the time when something woke it: at the first request after a rest too.
+        let now = move || {
+            recorder.nudge();
+            clock.now()
+        };
+        threads.membrane().spawn(governor.run(now));
         let (stop, stopped) = watch::channel(false);
         let shown: Arc<dyn HostView> = view.clone();
         threads.membrane().spawn(server::serve(control, shown, stopped));
@@ -323,11 +340,12 @@ impl Host {
         self.gateway.drain().await
     }
 
-    /// Ends the host: control socket, governor, threads, lock, in this order.
+    /// Ends the host: control socket, governor, what is to be kept, threads, lock, in this order.
     pub fn stop(self) {
         self.view.events.record(Happening::Stopped);
         self.stop.send_replace(true);
         self.ear.tell(Event::Shutdown);
+        self.view.recorder.finish();
         drop(self.place);
         self.threads.stop();
     }
@@ -479,6 +497,27 @@ fn open_control(
     state.announce(place.path())?;
     place.register(state.path()).map_err(failed)?;
     Ok((place, bound))
+}
+
+/// Keeps what happens, and what these tissues count, in the state folder.
+fn start_recorder(
+    recorder: &Arc<Recorder>,
+    state: &StateFolder,
+    wishes: &Wishes,
+    started_ms: u64,
+    tissues: &[Arc<Tissue>],
+) -> Result<(), CliError> {
+    let diary = Diary {
+        path: state.phenotype_path(),
+        host: state.host_key().id().into(),
+        labels: wishes.host_labels().clone(),
+        started_ms,
+        every: COMMIT_EVERY,
+    };
+    let tissues = tissues.iter().map(|tissue| Arc::clone(tissue) as Arc<dyn Observed>).collect();
+    recorder
+        .start(diary, tissues)
+        .map_err(|error| machine_error("cannot start a thread to keep what happens", &error))
 }
 
 fn open_log(state: &StateFolder, name: &str) -> Result<RotatedFile, CliError> {

@@ -25,6 +25,7 @@ use crate::hormones::Hormone;
 use crate::log::GuestLog;
 use crate::machine::{Machine, Plan};
 use crate::outbound::Client;
+use crate::record::Recorder;
 use crate::state::secrets::Secrets;
 use crate::state::{StateFolder, clock};
 use crate::voice;
@@ -41,6 +42,7 @@ pub struct View {
     pub(crate) grown: Vec<Grown>,
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) events: Arc<EventLog>,
+    pub(crate) recorder: Arc<Recorder>,
     pub(crate) logs: Arc<GuestLog>,
     pub(crate) secrets: Arc<Secrets>,
     pub(crate) client: Arc<Client>,
@@ -192,6 +194,7 @@ impl HostView for View {
             "usage": self.genome.usage(),
             "gateway": self.gateway.snapshot(),
             "dropped": {"events": self.events.dropped(), "log_bytes": log_bytes, "log_lines": log_lines},
+            "phenotype": self.recorder.condition(),
         })
     }
 
@@ -242,6 +245,10 @@ impl HostView for View {
 
     fn events(&self) -> &Arc<EventLog> {
         &self.events
+    }
+
+    fn recorder(&self) -> &Arc<Recorder> {
+        &self.recorder
     }
 
     fn logs(&self) -> &Arc<GuestLog> {
@@ -386,6 +393,7 @@ fn gene_now(grown: &Grown) -> Value {
         object.insert("ready".into(), now.ready.into());
         object.insert("busy".into(), now.busy.into());
         object.insert("waiting".into(), now.waiting.into());
+        object.insert("offered".into(), now.counts.offered.into());
         object.insert("shed".into(), now.counts.shed.into());
         object.insert("born".into(), now.born.into());
         object.insert("p50_us".into(), now.p50_us.into());

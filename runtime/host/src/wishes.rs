@@ -12,7 +12,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use cyte_dna::{Gene, GeneName};
 use cyte_organism::wish::{Definition, Dropped, Effective, Envelope, Envelopes, Labels, Origin, Wish};
-use cyte_store::{Ask, AuditEntry, Book, Change, Expect, GeneStore, Head, StoreError};
+use cyte_store::{
+    Ask, AuditEntry, Book, Change, Expect, GeneStore, Head, Listener, Listening, StoreError, Watcher,
+};
 use serde_json::{Value, json};
 
 use crate::codes::Code;
@@ -203,6 +205,36 @@ impl Wishes {
         Ok(json!({"v": 1, "revision": self.store.revision(), "changes": found}))
     }
 
+    /// The name of a gene of the DNA in force.
+    ///
+    /// # Errors
+    /// [`Code::Unknown`] where it has no such gene.
+    pub fn known(&self, gene: &str) -> Result<GeneName, CliError> {
+        let name = GeneName::new(gene).ok().filter(|name| self.genes.contains_key(name));
+        name.ok_or_else(|| unknown(gene))
+    }
+
+    /// All definitions, the DNA's and the operators', and the revision that they are.
+    #[must_use]
+    pub fn definitions(&self) -> (u64, Vec<Definition>) {
+        let book = self.store.book();
+        (book.revision, book.iter().cloned().collect())
+    }
+
+    /// Follows what is wanted from revision `after` on.
+    #[must_use]
+    pub fn watch(&self, after: u64) -> Watcher {
+        self.store.watch(after)
+    }
+
+    /// Calls `listener` with the newest revision after every change, until the answer is dropped.
+    ///
+    /// # Errors
+    /// [`Code::Wish`] when too many listen already.
+    pub fn listen(&self, listener: Listener) -> Result<Listening, CliError> {
+        self.store.listen(listener).map_err(|error| store_error(&error))
+    }
+
     /// What is in force, for every gene of the DNA.
     #[must_use]
     pub fn all(&self) -> Value {
@@ -257,7 +289,8 @@ fn host_labels() -> Labels {
 }
 
 /// One definition as JSON.
-fn definition_value(definition: &Definition) -> Value {
+#[must_use]
+pub fn definition_value(definition: &Definition) -> Value {
     let mut value = json!(definition.wish);
     if let Some(object) = value.as_object_mut() {
         object.insert("origin".into(), json!(definition.origin));

@@ -33,5 +33,5 @@ pub use bell::{LISTENERS_MAX, Listener, Listening};
 pub use error::StoreError;
 pub use genes::{Ask, Book, Change, DEFINITION_BYTES, DEFINITIONS_MAX, Expect, GeneStore, HISTORY_KEPT};
 pub use head::{AUDIT_KEPT, AuditEntry, Head, SEALED_MAX, Sealed};
-pub use phenotype::{Begin, EVENTS_PAGE, Opened, PhenotypeStore, Retention, SetAside};
+pub use phenotype::{Begin, EVENTS_PAGE, Opened, PhenotypeStore, Retention, SetAside, fingerprint};
 pub use watch::{News, WATCH_PAGE, Watcher};

@@ -14,6 +14,7 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use cyte_dna::Digest;
 use cyte_organism::phenotype::{EventError, Record, View};
 use redb::{Database, ReadTransaction, ReadableTable, TableDefinition};
 
@@ -198,6 +199,19 @@ impl PhenotypeStore {
         look(&self.live().view)
     }
 
+    /// The number of the newest event, and the digest of the view that all events up to it add up to.
+    /// Two stores that were told the same have the same; so has a replay.
+    ///
+    /// # Errors
+    /// [`StoreError::Row`] for a view that cannot be encoded, which no bounded one is.
+    pub fn fingerprint(&self) -> Result<(u64, Digest), StoreError> {
+        let (newest, view) = {
+            let live = self.live();
+            (live.next.saturating_sub(1), live.view.clone())
+        };
+        Ok((newest, fingerprint(&view)?))
+    }
+
     /// Events that wait for a commit, and events dropped because none succeeded.
     #[must_use]
     pub fn backlog(&self) -> (usize, u64) {
@@ -317,6 +331,14 @@ impl PhenotypeStore {
     pub fn listen(&self, listener: Listener) -> Result<Listening, StoreError> {
         self.bell.listen(listener)
     }
+}
+
+/// The digest of a view as it is stored.
+///
+/// # Errors
+/// As [`PhenotypeStore::fingerprint`].
+pub fn fingerprint(view: &View) -> Result<Digest, StoreError> {
+    Ok(Digest::of(&encode_as(FORMAT, "snapshot", view)?))
 }
 
 /// Moves a damaged file out of the way, in place of one that was moved before.

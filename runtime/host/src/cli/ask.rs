@@ -1,9 +1,12 @@
 //! What every verb that asks a running host shares.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use super::{Context, Done, Exit, Which};
-use crate::control::client::Client;
+use crate::codes::Code;
+use crate::control::client::{Client, hosts_error};
 use crate::control::find::{Asked, Running, find};
 use crate::error::CliError;
 use crate::state::StateFolder;
@@ -58,10 +61,33 @@ pub(super) fn held(which: &Which) -> Result<Held, CliError> {
     Ok(Held::Free(Box::new(StateFolder::open(&state)?)))
 }
 
+/// The state folder that is meant, while no host runs on it.
+///
+/// # Errors
+/// [`Code::NoHost`] for a folder on which nothing ran yet; `what` is what cannot be done then. As
+/// [`StateFolder::open`].
+pub(super) fn at_rest(asked: Asked, what: &str) -> Result<StateFolder, CliError> {
+    let folder = asked
+        .state
+        .or_else(|| crate::control::find::nearest_project(&asked.from))
+        .unwrap_or_else(|| asked.from.join(crate::state::IN_PROJECT));
+    if !folder.join("format").is_file() {
+        return Err(nothing_ran(&folder, what));
+    }
+    StateFolder::open(&folder)
+}
+
+/// No host runs there, and none did.
+pub(super) fn nothing_ran(folder: &Path, what: &str) -> CliError {
+    let why = format!("no host runs on state folder `{}`, and none ran there before", folder.display());
+    CliError::new(Code::NoHost, what, why).help("cyte run PATH starts one")
+}
+
 /// Prints every object that `GET path` sends, as one line each.
 ///
 /// # Errors
-/// As [`Client::follow`], and when standard output cannot be written.
+/// As [`Client::follow`], what the host says in place of an object, and when standard output cannot be
+/// written.
 pub(super) fn follow(
     client: &Client,
     path: &str,
@@ -70,13 +96,24 @@ pub(super) fn follow(
 ) -> Done {
     let mut failed = None;
     client.follow(path, |value| {
-        let printed = if context.is_json() {
-            context.line(&value)
-        } else {
-            context.print(&format!("{}\n", text(&value)))
+        failed = match hosts_error(&value) {
+            // It went well until here.
+            Some(error) => Some(error),
+            None => shown(&value, context, &text).err(),
         };
-        failed = printed.err();
         failed.is_none()
     })?;
     failed.map_or(Ok(Exit::OK), Err)
+}
+
+/// Prints one object as one line.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub(super) fn shown(
+    value: &Value,
+    context: &Context,
+    text: impl Fn(&Value) -> String,
+) -> Result<(), CliError> {
+    if context.is_json() { context.line(value) } else { context.print(&format!("{}\n", text(value))) }
 }

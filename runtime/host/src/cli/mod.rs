@@ -27,7 +27,9 @@ mod secret;
 mod sim;
 mod span;
 mod table;
+mod top;
 mod tree;
+mod when;
 mod why;
 mod wish;
 
@@ -120,6 +122,7 @@ enum Verb {
     Run(run::Run),
     Dna(dna::Dna),
     Ps(ps::Ps),
+    Top(top::Top),
     Inspect(inspect::Inspect),
     Logs(logs::Logs),
     Events(events::Events),
@@ -187,6 +190,7 @@ fn dispatch(verb: Verb, context: &Context) -> Done {
         Verb::Check(verb) => check::run(&verb, context),
         Verb::Run(verb) => run::run(verb, context),
         Verb::Dna(verb) => dna::run(verb, context),
+        Verb::Top(verb) => top::run(&verb, context),
         Verb::Ps(verb) => ps::run(&verb, context),
         Verb::Inspect(verb) => inspect::run(&verb, context),
         Verb::Logs(verb) => logs::run(&verb, context),

@@ -18,7 +18,7 @@ use crate::codes::Code;
 use crate::control::client::{Client, escape};
 use crate::control::find::Running;
 use crate::error::CliError;
-use crate::state::{IN_PROJECT, StateFolder, bundles, clock};
+use crate::state::{StateFolder, bundles, clock};
 use crate::wishes::{FILE_MAX, WishFile, Wishes, subject};
 
 /// Want what a file says: how many cells of which genes, inside what the DNA allows
@@ -35,13 +35,21 @@ pub(super) struct Apply {
 
 /// Show what is wanted of each gene, and what the DNA allows
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  cyte get\n  cyte get front\n  cyte get front --history")]
+#[command(
+    after_help = "Examples:\n  cyte get\n  cyte get front\n  cyte get front --history\n  cyte get -f --output jsonl"
+)]
 pub(super) struct Get {
     /// One gene only
     gene: Option<String>,
     /// How it came to be, newest first
     #[arg(long)]
     history: bool,
+    /// Go on with every change; begins with all that is wanted
+    #[arg(short, long, conflicts_with = "history")]
+    follow: bool,
+    /// Follow from this revision on
+    #[arg(long, value_name = "REVISION", requires = "follow")]
+    after: Option<u64>,
     #[command(flatten)]
     which: Which,
 }
@@ -88,25 +96,14 @@ fn asked(which: &Which) -> Result<Asked, CliError> {
         Err(error) if error.code != Code::NoHost => return Err(error),
         Err(_) => {}
     }
-    let folder = asked
-        .state
-        .or_else(|| crate::control::find::nearest_project(&asked.from))
-        .unwrap_or_else(|| asked.from.join(IN_PROJECT));
-    if !folder.join("format").is_file() {
-        return Err(nothing_ran(&folder));
-    }
-    let state = StateFolder::open(&folder)?;
-    let bundle = bundles::current(&state)?.ok_or_else(|| nothing_ran(&folder))?;
+    const WHAT: &str = "cannot tell what is wanted";
+    let state = ask::at_rest(asked, WHAT)?;
+    let bundle = bundles::current(&state)?.ok_or_else(|| ask::nothing_ran(state.path(), WHAT))?;
     let bytes = files::read(&bundle, files::BUNDLE_MAX)?;
     let draft = Draft::from_bytes(&bytes)
         .map_err(|error| crate::state::trust::dna_error(&bundle.display().to_string(), &error))?;
     let wishes = Wishes::open(state.head(), &draft.manifest().genes)?;
     Ok(Asked::Rest(Box::new(state), wishes))
-}
-
-fn nothing_ran(folder: &Path) -> CliError {
-    let why = format!("no host runs on state folder `{}`, and none ran there before", folder.display());
-    CliError::new(Code::NoHost, "cannot tell what is wanted", why).help("cyte run PATH starts one")
 }
 
 pub(super) fn apply(verb: &Apply, context: &Context) -> Done {
@@ -164,6 +161,9 @@ fn changed(answer: &Value, context: &Context) -> Done {
 
 pub(super) fn get(verb: &Get, context: &Context) -> Done {
     let asked = asked(&verb.which)?;
+    if verb.follow {
+        return follow(verb, &asked, context);
+    }
     if verb.history {
         let answer = match (&asked, &verb.gene) {
             (Asked::Host(client), Some(gene)) => {
@@ -187,6 +187,36 @@ pub(super) fn get(verb: &Get, context: &Context) -> Done {
         context.answer(&answer, "wishes", all_text)?;
     }
     Ok(Exit::OK)
+}
+
+/// Every change from now, or from a revision, until the host ends.
+fn follow(verb: &Get, asked: &Asked, context: &Context) -> Done {
+    let Asked::Host(client) = asked else {
+        let why = "no host runs there, and without one only `apply` and `delete` change anything";
+        return Err(
+            CliError::new(Code::NoHost, "cannot follow what is wanted", why).help("cyte run PATH starts one")
+        );
+    };
+    let after = verb.after.map(|after| format!("&after={after}")).unwrap_or_default();
+    let gene = verb.gene.as_deref().map(|gene| format!("&gene={}", escape(gene))).unwrap_or_default();
+    ask::follow(client, &format!("/v1/wishes?follow=1{after}{gene}"), context, followed_text)
+}
+
+/// One change as a line; all that is wanted as one line each.
+fn followed_text(value: &Value) -> String {
+    if value.get("definitions").is_none() {
+        return change_row(value, value.get("wish").filter(|wish| !wish.is_null()));
+    }
+    let all = items(value, "definitions");
+    let rows: Vec<String> = all.iter().map(|wish| change_row(wish, Some(wish))).collect();
+    format!("all that is wanted at revision {}:\n{}", field(value, "revision"), rows.join("\n"))
+}
+
+fn change_row(change: &Value, wish: Option<&Value>) -> String {
+    let count = wish.map_or_else(|| "deleted".to_owned(), |wish| field(wish, "count"));
+    let at = super::events::clock(change.get("at_ms").and_then(Value::as_u64).unwrap_or(0));
+    let [revision, gene, origin] = ["revision", "gene", "origin"].map(|key| field(change, key));
+    format!("{revision:<9} {at}  {gene:<14} {origin:<9} {count}")
 }
 
 pub(super) fn search(verb: &Search, context: &Context) -> Done {

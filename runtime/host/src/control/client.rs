@@ -129,8 +129,8 @@ async fn whole(response: Response<Incoming>) -> Result<Value, CliError> {
     if ok { Ok(value) } else { Err(hosts_error(&value).unwrap_or_else(unreadable)) }
 }
 
-/// The host's error as it would have been here.
-fn hosts_error(value: &Value) -> Option<CliError> {
+/// The host's error as it would have been here, where `value` holds one.
+pub(crate) fn hosts_error(value: &Value) -> Option<CliError> {
     let error = value.get("error")?;
     let text = |key: &str| error.get(key).and_then(Value::as_str).map(str::to_owned);
     let code = Code::parse(&text("code")?)?;
@@ -171,6 +171,7 @@ mod tests {
 
     struct Fake {
         events: Arc<EventLog>,
+        recorder: Arc<crate::record::Recorder>,
         logs: Arc<GuestLog>,
         secrets: Mutex<Vec<(u32, String, Vec<u8>)>>,
         wishes: crate::wishes::Wishes,
@@ -209,6 +210,9 @@ mod tests {
         }
         fn events(&self) -> &Arc<EventLog> {
             &self.events
+        }
+        fn recorder(&self) -> &Arc<crate::record::Recorder> {
+            &self.recorder
         }
         fn logs(&self) -> &Arc<GuestLog> {
             &self.logs
@@ -257,6 +261,7 @@ mod tests {
         let state = crate::state::StateFolder::open(&path.join("state")).unwrap();
         let view = Arc::new(Fake {
             events: EventLog::new(None),
+            recorder: crate::record::Recorder::new(),
             logs: GuestLog::new(None, Show::Nowhere),
             secrets: Mutex::default(),
             wishes: crate::wishes::Wishes::open(state.head(), &[]).unwrap(),

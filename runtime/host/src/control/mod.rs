@@ -7,6 +7,7 @@
 pub mod client;
 pub mod find;
 mod hormones;
+mod observed;
 pub mod server;
 mod wishes;
 
@@ -17,6 +18,7 @@ use serde_json::Value;
 use crate::error::CliError;
 use crate::event::EventLog;
 use crate::log::GuestLog;
+use crate::record::Recorder;
 
 pub use hormones::{Felt, HormoneView, Released};
 pub use wishes::WishView;
@@ -37,6 +39,8 @@ pub trait HostView: WishView + HormoneView {
     fn limits(&self) -> Value;
     /// What happened.
     fn events(&self) -> &Arc<EventLog>;
+    /// What keeps it across restarts.
+    fn recorder(&self) -> &Arc<Recorder>;
     /// What guests said.
     fn logs(&self) -> &Arc<GuestLog>;
     /// The names of the secrets that are set.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cyte_dna::limits;
-use futures_util::stream;
+use futures_util::stream::{self, Stream, StreamExt as _};
 use http::{Method, Request, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::combinators::BoxBody;
@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 
-use super::{HostView, hormones, wishes};
+use super::{HostView, hormones, observed, wishes};
 use crate::codes::Code;
 use crate::error::CliError;
 use crate::ring::Ring;
@@ -104,6 +104,11 @@ async fn answer(request: Request<Incoming>, view: &Arc<dyn HostView>, uid: u32) 
     let query = Query::parse(parts.uri.query().unwrap_or_default());
     let steps: Vec<&str> = path.split('/').skip(1).collect();
     match (&parts.method, steps.as_slice()) {
+        (&Method::GET, ["v1", "events"]) if query.since.is_some() => {
+            observed::events(view.recorder(), &query).await
+        }
+        (&Method::GET, ["v1", "phenotype"]) => observed::view(view.recorder()).await,
+        (&Method::GET, ["v1", "wishes"]) if query.follow => wishes::follow(&query, Arc::clone(view)).await,
         (&Method::GET, ["v1", "wishes", rest @ ..]) => wishes::read(rest, &query, view.as_ref()),
         (&Method::GET, ["v1", "why", cell]) if unescape(cell).contains('#') => {
             hormones::felt(&unescape(cell), view.as_ref()).await
@@ -166,8 +171,10 @@ async fn set_secret(name: &str, body: Incoming, view: &dyn HostView, uid: u32) -
 /// What a reader asks of a list.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Query {
-    follow: bool,
-    after: Option<u64>,
+    pub(super) follow: bool,
+    pub(super) after: Option<u64>,
+    /// Of events: what was kept since then, in milliseconds since 1970.
+    pub(super) since: Option<u64>,
     tail: Option<usize>,
     pub(super) gene: Option<String>,
     /// Of wishes: how they came to be.
@@ -185,6 +192,7 @@ impl Query {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             match key {
                 "follow" => query.follow = value != "0" && value != "false",
+                "since" => query.since = value.parse().ok(),
                 "after" => query.after = value.parse().ok(),
                 "tail" => query.tail = value.parse().ok(),
                 "gene" => query.gene = Some(unescape(value)),
@@ -225,13 +233,23 @@ where
         return object(&json!({"v": 1, name: all, "missed": page.missed, "last": page.last}));
     }
     let following = Following { follower: ring(&log).follow(), log, ring, keep, seen: start };
-    let lines = stream::unfold(following, |mut following| async move {
+    lines_of(stream::unfold(following, |mut following| async move {
         let chunk = following.next().await?;
-        Some((Ok::<_, Infallible>(Frame::data(chunk)), following))
-    });
-    let mut response = Response::new(BodyExt::boxed(StreamBody::new(lines)));
+        Some((chunk, following))
+    }))
+}
+
+/// An answer of one object a line, as long as the peer listens.
+pub(super) fn lines_of(chunks: impl Stream<Item = Bytes> + Send + Sync + 'static) -> Response<Body> {
+    let frames = chunks.map(|chunk| Ok::<_, Infallible>(Frame::data(chunk)));
+    let mut response = Response::new(BodyExt::boxed(StreamBody::new(frames)));
     content_type(&mut response, "application/x-ndjson");
     response
+}
+
+/// One object as a line.
+pub(super) fn line(value: &Value) -> Bytes {
+    Bytes::from(format!("{value}\n"))
 }
 
 /// One reader that stays.

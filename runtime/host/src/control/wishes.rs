@@ -1,20 +1,25 @@
-//! Questions about what is wanted, and the two writes: apply and delete.
+//! Questions about what is wanted, following it, and the two writes: apply and delete.
 //!
 //! Writes wait for the disk, so that they are done on a thread that may.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
+use cyte_dna::GeneName;
+use cyte_organism::wish::Definition;
+use cyte_store::{Change, Listening, News, Watcher};
+use futures_util::stream;
 use http::{Method, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
-use serde_json::Value;
+use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use super::HostView;
-use super::server::{Body, Query, answered, failed, unescape};
+use super::server::{Body, Query, answered, failed, line, lines_of, unescape};
 use crate::codes::Code;
 use crate::error::CliError;
-use crate::wishes::{FILE_MAX, Wishes};
+use crate::wishes::{FILE_MAX, Wishes, definition_value};
 
 /// What a host wants of its genes, and who may change it.
 pub trait WishView: Send + Sync + 'static {
@@ -100,4 +105,106 @@ pub(super) async fn write(
 fn text_of(bytes: &Bytes) -> Result<String, CliError> {
     String::from_utf8(bytes.to_vec())
         .map_err(|_| CliError::new(Code::Wish, "cannot read the wishes", "they are not text"))
+}
+
+/// An answer to `GET /v1/wishes?follow=1[&after=REVISION][&gene=GENE]`: what changes in the gene store,
+/// one object a line, for as long as the peer listens.
+///
+/// Without a revision the first line is all that is wanted at one revision. So is the next line for
+/// whoever was so slow that changes are forgotten: nothing is ever missed without a word.
+pub(super) async fn follow(query: &Query, view: Arc<dyn HostView>) -> Response<Body> {
+    let following = match Following::begin(view.wishes(), query) {
+        Ok(following) => following,
+        Err(error) => return failed(StatusCode::BAD_REQUEST, &error),
+    };
+    lines_of(stream::unfold(Some(following), |following| async move {
+        let mut following = following?;
+        match following.next().await {
+            Ok(Some(chunk)) => Some((chunk, Some(following))),
+            Ok(None) => None,
+            Err(error) => Some((line(&error.json()), None)),
+        }
+    }))
+}
+
+/// One who follows the gene store.
+struct Following {
+    /// Away while it reads.
+    watcher: Option<Watcher>,
+    news: watch::Receiver<u64>,
+    _listening: Listening,
+    gene: Option<GeneName>,
+    /// What is said first.
+    first: Option<Bytes>,
+}
+
+impl Following {
+    fn begin(wishes: &Wishes, query: &Query) -> Result<Self, CliError> {
+        let gene = query.gene.as_deref().map(|gene| wishes.known(gene)).transpose()?;
+        let (newest, news) = watch::channel(0);
+        let listening = wishes.listen(Arc::new(move |revision| {
+            newest.send_replace(revision);
+        }))?;
+        // Listening came first, so that no change falls between the two.
+        let (watcher, first) = match query.after {
+            Some(after) => (wishes.watch(after), None),
+            None => {
+                let (revision, all) = wishes.definitions();
+                (wishes.watch(revision), Some(line(&resync(revision, &all, gene.as_ref()))))
+            }
+        };
+        Ok(Self { watcher: Some(watcher), news, _listening: listening, gene, first })
+    }
+
+    /// The next changes as lines; waits for them.
+    async fn next(&mut self) -> Result<Option<Bytes>, CliError> {
+        if let Some(first) = self.first.take() {
+            return Ok(Some(first));
+        }
+        loop {
+            self.news.mark_unchanged();
+            let Some(mut watcher) = self.watcher.take() else { return Ok(None) };
+            let read = tokio::task::spawn_blocking(move || (watcher.poll(), watcher)).await;
+            let Ok((news, watcher)) = read else { return Ok(None) };
+            self.watcher = Some(watcher);
+            let text = match news.map_err(|error| unfollowed(&error.to_string()))? {
+                News::Nothing => {
+                    if self.news.changed().await.is_err() {
+                        return Ok(None);
+                    }
+                    continue;
+                }
+                News::Resync { revision, all } => line(&resync(revision, &all, self.gene.as_ref())).to_vec(),
+                News::Changes(changes) => self.lines(&changes),
+            };
+            if !text.is_empty() {
+                return Ok(Some(Bytes::from(text)));
+            }
+        }
+    }
+
+    fn lines(&self, changes: &[Change]) -> Vec<u8> {
+        let wanted =
+            changes.iter().filter(|change| self.gene.as_ref().is_none_or(|gene| *gene == change.gene));
+        let mut text = Vec::new();
+        for change in wanted {
+            let mut value = json!(change);
+            if let Some(object) = value.as_object_mut() {
+                object.insert("v".into(), 1.into());
+            }
+            text.extend_from_slice(&line(&value));
+        }
+        text
+    }
+}
+
+/// All that is wanted at one revision, of all genes or of one.
+fn resync(revision: u64, all: &[Definition], gene: Option<&GeneName>) -> Value {
+    let wanted = all.iter().filter(|definition| gene.is_none_or(|gene| *gene == definition.wish.gene));
+    let wanted: Vec<Value> = wanted.map(definition_value).collect();
+    json!({"v": 1, "revision": revision, "definitions": wanted})
+}
+
+fn unfollowed(why: &str) -> CliError {
+    CliError::new(Code::State, "cannot follow what is wanted", why).help("cyte get -f begins anew")
 }

@@ -43,7 +43,17 @@ impl Deed {
     pub(super) fn happening(&self, gene: &str) -> Happening {
         let (born, ended) = if self.is_birth { (self.count, 0) } else { (0, self.count) };
         let (cause, why) = (self.cause.to_string(), self.trace.to_string());
-        Happening::Regulated { gene: gene.to_owned(), born, ended, cause, why }
+        let Trace { living, wanted, felt_fast, .. } = self.trace;
+        Happening::Regulated {
+            gene: gene.to_owned(),
+            born,
+            ended,
+            cause,
+            living,
+            wanted_permille: (wanted * 1e3) as u64,
+            felt_permille: (felt_fast * 1e3) as i64,
+            why,
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 //! germline     whom this folder trusts
 //! dna/         the last five bundles      current      which of them is in force
 //! head.redb    accepted versions, time floor, sealed secrets, what is wanted, audit trail
+//! phenotype.redb   what was observed, for a day
 //! code/        compiled genes (a cache)   files/       what genes may write
 //! logs/        guests' lines and events, rotated
 //! ```
@@ -106,6 +107,11 @@ impl StateFolder {
     /// The folder of compiled code, a cache that may be deleted at any time.
     pub fn code_path(&self) -> PathBuf {
         self.path.join("code")
+    }
+
+    /// The file of what was observed.
+    pub fn phenotype_path(&self) -> PathBuf {
+        self.path.join("phenotype.redb")
     }
 
     /// The folder that gene `gene` may write under the name `from`, made on first use. `from` is
