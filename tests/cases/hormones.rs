@@ -130,3 +130,24 @@ fn without_a_host_there_are_no_hormones() {
     let said = Cyte::new(["hormones"]).within(folder.path()).run().refused(1, "E305");
     assert!(said.contains("cyte run"), "{said}");
 }
+
+/// `dormant = false` and the numbers of the pool are the DNA's, signed with the rest.
+#[test]
+fn an_organism_that_is_not_dormant_has_its_stems_before_the_first_request() {
+    let folder = project(
+        r#"
+[organism]
+name = "awake"
+dormant = false
+[pool]
+stems_min = 5
+[gene.front]
+source = "{echo}"
+route = "/..."
+"#,
+    );
+    let host = Host::start(folder.path());
+    let stems = || (host.json(["hormones"])["host"]["stems"] == 5).then_some(());
+    until("five stems", stems);
+    assert_eq!(cells(&host), 0);
+}

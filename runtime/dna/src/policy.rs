@@ -11,6 +11,8 @@ use crate::manifest::ManifestError;
 /// The policy of an organism.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
+    /// Whether it grows its stems before the first request; else it starts as an egg.
+    pub awake: bool,
     /// Stem cells.
     pub pool: PoolPolicy,
     /// Growth and death.
@@ -164,6 +166,21 @@ impl Policy {
 }
 
 impl PoolPolicy {
+    /// Their names, as `dna.toml` writes them.
+    pub(crate) const NAMES: [&'static str; 4] =
+        ["stems_min", "stems_max", "stems_per_cell_permille", "refill_per_tick"];
+
+    /// The number of this name.
+    pub(crate) fn number_mut(&mut self, name: &str) -> Option<&mut u32> {
+        Some(match name {
+            "stems_min" => &mut self.stems_min,
+            "stems_max" => &mut self.stems_max,
+            "stems_per_cell_permille" => &mut self.stems_per_cell_permille,
+            "refill_per_tick" => &mut self.refill_per_tick,
+            _ => return None,
+        })
+    }
+
     fn rows(&self) -> [Row; 4] {
         [
             ("policy pool.stems_min", self.stems_min.into(), 0, self.stems_max.into()),
@@ -175,6 +192,49 @@ impl PoolPolicy {
 }
 
 impl HormonePolicy {
+    /// Their names, as `dna.toml` writes them.
+    pub(crate) const NAMES: [&'static str; 16] = [
+        "tick_ms",
+        "reflex_gap_ms",
+        "attenuation_permille",
+        "report_max_permille",
+        "gain_permille",
+        "grow_above_permille",
+        "die_above_permille",
+        "headroom_permille",
+        "utilisation_max_permille",
+        "feel_fast_ms",
+        "feel_slow_ms",
+        "death_ms",
+        "min_age_ms",
+        "deaths_per_tick_permille",
+        "births_per_tick",
+        "renewal_permille",
+    ];
+
+    /// The number of this name.
+    pub(crate) fn number_mut(&mut self, name: &str) -> Option<&mut u32> {
+        Some(match name {
+            "tick_ms" => &mut self.tick_ms,
+            "reflex_gap_ms" => &mut self.reflex_gap_ms,
+            "attenuation_permille" => &mut self.attenuation_permille,
+            "report_max_permille" => &mut self.report_max_permille,
+            "gain_permille" => &mut self.gain_permille,
+            "grow_above_permille" => &mut self.grow_above_permille,
+            "die_above_permille" => &mut self.die_above_permille,
+            "headroom_permille" => &mut self.headroom_permille,
+            "utilisation_max_permille" => &mut self.utilisation_max_permille,
+            "feel_fast_ms" => &mut self.feel_fast_ms,
+            "feel_slow_ms" => &mut self.feel_slow_ms,
+            "death_ms" => &mut self.death_ms,
+            "min_age_ms" => &mut self.min_age_ms,
+            "deaths_per_tick_permille" => &mut self.deaths_per_tick_permille,
+            "births_per_tick" => &mut self.births_per_tick,
+            "renewal_permille" => &mut self.renewal_permille,
+            _ => return None,
+        })
+    }
+
     fn rows(&self) -> [Row; 16] {
         [
             ("policy hormones.tick_ms", self.tick_ms.into(), 5, 500),

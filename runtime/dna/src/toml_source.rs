@@ -6,6 +6,7 @@
 mod assemble;
 mod fault;
 mod gene;
+mod policy;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ mod units;
 pub use assemble::{Descent, GeneParts};
 pub use fault::{SourceError, SourceErrors};
 pub use gene::{FileEntry, GeneSource};
+pub use policy::PolicySource;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -31,6 +33,8 @@ pub struct DnaToml {
     pub organism: OrganismName,
     /// `[organism] version`: a label for people. Empty where left out.
     pub label: String,
+    /// `dormant`, `[pool]` and `[hormones]`.
+    pub policy: PolicySource,
     /// `[gene.NAME]`, ascending by name.
     pub genes: Vec<GeneSource>,
 }
@@ -70,29 +74,31 @@ fn syntax(error: &toml::de::Error, length: usize) -> SourceErrors {
 impl Reader {
     fn organism(&mut self, document: &DeTable<'_>) -> Option<DnaToml> {
         let root = Table { entries: document, span: 0..0, name: "dna.toml".into() };
-        self.known_keys(&root, &["organism", "gene"]);
+        self.known_keys(&root, &["organism", "gene", "hormones", "pool"]);
         let head = self.head(&root);
+        let policy = self.policy(&root, head.as_ref().and_then(|(_, _, dormant)| *dormant));
         let genes = self.genes(&root);
         self.route_conflicts(&genes);
         self.rival_neurons(&genes);
-        let (organism, label) = head?;
-        Some(DnaToml { organism, label, genes })
+        let (organism, label, _) = head?;
+        Some(DnaToml { organism, label, policy, genes })
     }
 
-    fn head(&mut self, root: &Table<'_, '_>) -> Option<(OrganismName, String)> {
+    fn head(&mut self, root: &Table<'_, '_>) -> Option<(OrganismName, String, Option<bool>)> {
         let Some(organism) = self.table(root, "organism") else {
             if root.entries.get("organism").is_none() {
                 self.fault(0..0, "there is no [organism]", "add [organism] with name = \"shop\"");
             }
             return None;
         };
-        self.known_keys(&organism, &["name", "version"]);
+        self.known_keys(&organism, &["name", "version", "dormant"]);
         let label = self.label(&organism);
+        let dormant = self.boolean(&organism, "dormant");
         let name = self.parsed(&organism, "name");
         if organism.entries.get("name").is_none() {
             self.fault(organism.span, "[organism] has no name", "add name = \"shop\"");
         }
-        Some((name?, label))
+        Some((name?, label, dormant))
     }
 
     /// `version`, of the organism or of a gene.

@@ -24,6 +24,8 @@ pub(crate) struct Places {
     /// Cells and stems.
     used: AtomicU32,
     stems: AtomicU32,
+    /// Whether there ever was a pool of stems: an egg has none.
+    has_pool: AtomicBool,
     max: AtomicU32,
     tissues: Mutex<Vec<Weak<Tissue>>>,
     /// Whether somebody may be waiting for a place.
@@ -38,6 +40,7 @@ impl Places {
         Self {
             used: AtomicU32::new(0),
             stems: AtomicU32::new(0),
+            has_pool: AtomicBool::new(false),
             max: AtomicU32::new(max),
             tissues: Mutex::default(),
             is_short: AtomicBool::new(false),
@@ -74,6 +77,13 @@ impl Places {
         self.max().saturating_sub(self.used.load(Relaxed))
     }
 
+    /// Stems that a request may count on. Where every place is held, or nobody keeps a pool yet, there
+    /// is none to be careful with: whatever has room is made, or who rests gives way.
+    pub(crate) fn stems_at_hand(&self) -> u32 {
+        let is_careful = self.has_pool.load(Relaxed) && self.room() > 0;
+        if is_careful { self.stems() } else { u32::MAX }
+    }
+
     /// Takes a stem out of the pool; its place goes to whoever took it.
     pub(crate) fn take_stem(&self) -> bool {
         self.stems.fetch_update(SeqCst, SeqCst, |stems| stems.checked_sub(1)).is_ok()
@@ -86,6 +96,7 @@ impl Places {
 
     /// Makes up to `count` stems, as long as there is room, and lets waiting requests call for them.
     pub(crate) fn make_stems(&self, count: u32) {
+        self.has_pool.store(true, Relaxed);
         let made = (0..count).take_while(|_| self.occupy()).count();
         self.stems.fetch_add(u32::try_from(made).unwrap_or(0), SeqCst);
         if made > 0 {

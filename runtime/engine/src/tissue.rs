@@ -251,12 +251,9 @@ impl Tissue {
         }
     }
 
-    /// What there is for the next births. Where every place of the host is held there is no pool to
-    /// be careful with: who rests gives way.
+    /// What there is for the next births.
     fn stock(&self) -> Stock {
-        let places = &self.host.places;
-        let stems = if places.room() == 0 { u32::MAX } else { places.stems() };
-        Stock { stems, coming: self.coming.load(Relaxed) }
+        Stock { stems: self.host.places.stems_at_hand(), coming: self.coming.load(Relaxed) }
     }
 
     /// To the end of the queue, unless it stands.

@@ -166,6 +166,8 @@ pub struct Charge {
     pub constants: Constants,
     /// What all tissues share.
     pub ground: Box<dyn Ground>,
+    /// Whether stems grow before the first request.
+    pub awake: bool,
     /// Where hormones and cells are shown.
     pub levels: Arc<Levels>,
     /// Who is asked what each class is to follow, where the DNA has one.
@@ -185,6 +187,8 @@ pub struct Governor {
     homeostasis: Homeostasis,
     expression: Expression,
     ground: Box<dyn Ground>,
+    /// An egg is not, until something lives or is asked.
+    is_awake: bool,
     levels: Arc<Levels>,
     neuron: Option<Arc<Neuron>>,
     populations: Vec<Arc<dyn Population>>,
@@ -220,12 +224,13 @@ impl Governor {
         inbox: mpsc::Receiver<Event>,
         charge: Charge,
     ) -> Self {
-        let Charge { constants, ground, levels, neuron, pressure } = charge;
+        let Charge { constants, ground, awake, levels, neuron, pressure } = charge;
         let census = Census::new(populations.len());
         Self {
             homeostasis: Homeostasis::new(constants, pressure.seed, populations.len()),
             expression: Expression::new(pressure),
             ground,
+            is_awake: awake,
             levels,
             neuron,
             populations,
@@ -357,7 +362,8 @@ impl Governor {
 
     /// Runs the law and does what it decided; says whether there was anything. An egg does nothing.
     fn regulate(&mut self, now: Nanos) -> bool {
-        if self.homeostasis.is_dormant() {
+        self.is_awake |= !self.homeostasis.is_dormant();
+        if !self.is_awake {
             return false;
         }
         self.obey(now);
@@ -610,6 +616,7 @@ mod tests {
         let charge = Charge {
             constants: Constants::new(&policy.hormones, &policy.pool).unwrap(),
             ground: Box::new(Garden(Arc::new(Mutex::new((0, 100))))),
+            awake: false,
             levels: Arc::default(),
             neuron: None,
             pressure,

@@ -551,7 +551,8 @@ fn charge(view: &Arc<View>) -> Result<Charge, CliError> {
         seed: seed()?,
     };
     let ground = Box::new(Soil::new(view.genome.clone(), view.machine.cores));
-    Ok(Charge { constants, ground, levels: view.levels.clone(), neuron: view.neuron.clone(), pressure })
+    let (levels, neuron) = (view.levels.clone(), view.neuron.clone());
+    Ok(Charge { constants, ground, awake: policy.awake, levels, neuron, pressure })
 }
 
 fn seed() -> Result<u64, CliError> {

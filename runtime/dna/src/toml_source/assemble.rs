@@ -113,7 +113,7 @@ impl DnaToml {
             lineage: descent.lineage,
             germline: descent.germline,
             genes,
-            policy: descent.policy,
+            policy: self.policy.over(descent.policy),
             roster: descent.roster,
             revoked: descent.revoked,
             floor: descent.floor,

@@ -351,3 +351,26 @@ fn a_site_is_granted_read_only() {
     let files = &draft.manifest().gene("web").unwrap().grants.files;
     assert_eq!((files[0].to.as_str(), files[0].write), ("/site", false));
 }
+
+#[test]
+fn what_is_stated_of_the_policy_changes_it_and_a_number_out_of_range_is_shown() {
+    let with =
+        |text: &str| format!("[organism]\nname = \"a\"\ndormant = false\n{text}\n[gene.a]\nsource = \"x\"\n");
+    let text = with("[pool]\nstems_min = 4\nstems_max = 4\n[hormones]\ntick_ms = 50");
+    let dna = DnaToml::parse(&text).unwrap();
+    let before = crate::Policy::default();
+    let policy = dna.policy.over(before);
+    assert!(policy.awake && !before.awake);
+    assert_eq!((policy.pool.stems_min, policy.pool.stems_max, policy.hormones.tick_ms), (4, 4, 50));
+    assert_eq!(policy.hormones.death_ms, before.hormones.death_ms, "the rest stays");
+    for (wrong, said) in [
+        ("[pool]\nstems_min = 60", "stems_min"),
+        ("[hormones]\ntick_ms = 4", "tick_ms"),
+        ("[hormones]\ntick_ms = \"20ms\"", "must be an integer"),
+        ("[hormones]\ntik_ms = 20", "`tik_ms` is not a key"),
+    ] {
+        let text = with(wrong);
+        let faults = DnaToml::parse(&text).unwrap_err().to_string();
+        assert!(faults.contains(said), "{faults}");
+    }
+}

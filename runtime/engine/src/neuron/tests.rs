@@ -126,7 +126,7 @@ fn lab_with_places(body: &str, places: u32, change: impl FnOnce(&mut Gene)) -> L
         compiler: Compiler { command: Vec::new(), cpu: None },
         lanes: Lanes { cytoplasm: runtime.handle().clone(), slow: runtime.handle().clone() },
         clock: Clock::start(),
-        alarm: Alarm::new(|| {}),
+        alarm: Alarm::new(|_| {}),
     };
     let genome = Genome::new(config, None).unwrap();
     let wasm = component(body);

@@ -202,7 +202,7 @@ mod tests {
     use crate::record::tests::Fake;
 
     fn cell(id: u64, generation: u64) -> Birth {
-        Birth { id: CellId(id), mother: None, generation, niche: Niche(1) }
+        Birth { id: CellId(id), mother: None, mother_niche: None, generation, niche: Niche(1) }
     }
 
     fn names(events: &[(Option<CellId>, Event)]) -> Vec<String> {

@@ -135,7 +135,7 @@ fn an_idle_host_writes_nothing_and_a_nudge_makes_it_look() {
     host.recorder.nudge();
     std::thread::sleep(EVERY * 5);
     assert_eq!(commits(), 1, "nothing had changed");
-    let cell = Birth { id: CellId(1), mother: None, generation: 0, niche: Niche(1) };
+    let cell = Birth { id: CellId(1), mother: None, mother_niche: None, generation: 0, niche: Niche(1) };
     let seen = Seen { born: 1, offered: 4, ..Seen::default() };
     *host.tissue.1.lock().unwrap() = Look { seen, p50_us: 3, p99_us: 4, cells: vec![cell] };
     std::thread::sleep(EVERY * 5);

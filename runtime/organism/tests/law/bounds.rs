@@ -352,6 +352,7 @@ fn full_cores_stop_growth_but_not_the_floor() {
     let spec = ClassSpec { slots: 1, min: 2, max: 50, ..ClassSpec::default() };
     let mut world = World::new(exact(), &[spec], 1);
     world.run_delay = Nanos::from_millis(3);
+    world.computing = Nanos::from_millis(50);
     world.ticks(50, |world| {
         world.tissues[0].set_loads(1);
         let head = Nanos(world.now.0.saturating_sub(100_000_000));
@@ -359,6 +360,9 @@ fn full_cores_stop_growth_but_not_the_floor() {
     });
     assert_eq!(world.tissues[0].living(), 2);
     assert!(!world.law.demand(ClassId(0)).is_open);
+    world.computing = Nanos::from_millis(5);
+    world.ticks(1, |_| {});
+    assert!(world.law.demand(ClassId(0)).is_open, "who mostly waits needs no core");
     world.run_delay = Nanos(0);
     world.ticks(50, |world| world.tissues[0].set_loads(1));
     assert_eq!(world.tissues[0].living(), 50);

@@ -16,7 +16,7 @@ use crate::error::CliError;
 
 /// Play a scenario on virtual time: load, cells, hormones and what clients get
 ///
-/// Same scenario, same seed, same figures. Hosts do not run this law yet. Scenarios to start from
+/// Same scenario, same seed, same figures. It is the law that hosts run. Scenarios to start from
 /// are in examples/scenarios; `cyte sim FILE --out PLOT.svg` draws what happened.
 #[derive(Debug, Args)]
 #[command(
