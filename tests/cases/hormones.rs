@@ -151,3 +151,19 @@ route = "/..."
     until("five stems", stems);
     assert_eq!(cells(&host), 0);
 }
+
+/// Knative's rule instead of the law, as the DNA signs it: asked while requests come, and obeyed.
+#[test]
+fn a_neuron_is_asked_and_obeyed() {
+    let neuron = "[gene.mind]\nsource = \"cyte:neuron-kpa\"\nneuron = \"replace\"\n";
+    let folder = project(&format!("{TIDE}{neuron}"));
+    let host = Host::start(folder.path());
+    let held = at_once(&host, 6, 8_000);
+    let looks = || host.json(["hormones"])["neuron"]["looks"].as_u64().filter(|looks| *looks > 20);
+    until("it was asked", looks);
+    let said = host.cyte(["hormones"]).ok().stdout;
+    assert!(said.contains("neuron mind may replace") && said.contains("0 failed"), "{said}");
+    for mut connection in held {
+        assert_eq!(connection.response().unwrap().status, 200);
+    }
+}

@@ -41,4 +41,6 @@ pub use outbound::{OutboundGrant, OutboundHost, Scheme};
 pub use policy::{HormonePolicy, ImmunePolicy, Policy, PoolPolicy, VotePolicy};
 pub use route::{Precedence, Route, normal_host};
 pub use text::TextError;
-pub use toml_source::{Descent, DnaToml, FileEntry, GeneParts, GeneSource, SourceError, SourceErrors};
+pub use toml_source::{
+    Descent, DnaToml, FileEntry, GeneParts, GeneSource, PolicySource, SourceError, SourceErrors,
+};

@@ -116,7 +116,7 @@ impl Places {
     /// A place for a birth that nobody waits for: a successor needs no stem where there is room, a
     /// new cell takes one where there is one.
     pub(crate) fn seat(&self, is_successor: bool) -> bool {
-        if is_successor { self.occupy() || self.take_stem() } else { self.take_stem() || self.occupy() }
+        (is_successor && self.occupy()) || self.take_stem() || self.occupy()
     }
 
     /// A place for one more cell, to be returned with [`Self::vacate`]. Counting here is what keeps

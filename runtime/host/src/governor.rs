@@ -708,7 +708,7 @@ mod tests {
         assert_eq!(release(&mut governor, f64::NAN), Err(ReleaseError::Strength));
         assert_eq!(release(&mut governor, 1.0), Ok(()));
         governor.handle(Nanos::from_millis(21), Event::Tick);
-        let grown = tissue.asked.lock().unwrap().iter().any(|asked| *asked == (1, 0));
+        let grown = tissue.asked.lock().unwrap().contains(&(1, 0));
         assert!(grown, "it asks for as many again");
     }
 

@@ -5,7 +5,7 @@ use crate::dice::Dice;
 
 /// The arrivals of one class.
 #[derive(Debug)]
-pub(super) struct Arrivals {
+pub struct Arrivals {
     load: Load,
     dice: Dice,
     /// Sources of a bursty load that are on.
@@ -13,12 +13,13 @@ pub(super) struct Arrivals {
 }
 
 impl Arrivals {
-    pub(super) fn new(load: Load, seed: u64) -> Self {
+    /// Arrivals of `load`; every draw comes from `seed`.
+    pub fn new(load: Load, seed: u64) -> Self {
         Self { load, dice: Dice::new(seed), on: 0 }
     }
 
     /// Requests a second expected at `t` seconds, as far as is known now.
-    pub(super) fn rate(&self, t: f64) -> f64 {
+    pub fn rate(&self, t: f64) -> f64 {
         match &self.load {
             Load::Constant { rate } => *rate,
             Load::Step { base, peak, from, to } => {
@@ -52,7 +53,7 @@ impl Arrivals {
 
     /// The next instant after `t` at which a request may arrive, and whether it does. `None` for a
     /// load that is never there.
-    pub(super) fn next(&mut self, t: f64) -> Option<f64> {
+    pub fn next(&mut self, t: f64) -> Option<f64> {
         let most = self.most();
         if most <= 0.0 {
             return None;
@@ -62,7 +63,7 @@ impl Arrivals {
 
     /// Whether the candidate at `t` is a request: candidates come at the highest rate there is,
     /// and are thinned to the rate of the moment.
-    pub(super) fn is_real(&mut self, t: f64) -> bool {
+    pub fn is_real(&mut self, t: f64) -> bool {
         self.dice.unit() * self.most() < self.rate(t)
     }
 
@@ -94,7 +95,7 @@ impl Arrivals {
     }
 
     /// When the load jumps up, and until when it stays there: where reaction times are measured.
-    pub(super) fn jump(&self) -> Option<(f64, f64)> {
+    pub fn jump(&self) -> Option<(f64, f64)> {
         match self.load {
             Load::Step { from, to, base, peak } if peak > base => Some((from, to)),
             _ => None,

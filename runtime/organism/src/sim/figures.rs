@@ -127,7 +127,7 @@ impl Histogram {
 
 /// Counts one class while it lives.
 #[derive(Debug)]
-pub(super) struct Meter {
+pub struct Meter {
     outcome: ClassOutcome,
     target: Nanos,
     wait: Histogram,
@@ -144,7 +144,8 @@ pub(super) struct Meter {
 const WINDOW: Nanos = Nanos::from_millis(100);
 
 impl Meter {
-    pub(super) fn new(class: &str, target: Nanos, seconds: f64) -> Self {
+    /// Counts class `class` for so many seconds; who waits longer than `target` is late.
+    pub fn new(class: &str, target: Nanos, seconds: f64) -> Self {
         let windows = (seconds * 10.0) as usize + 1;
         Self {
             outcome: ClassOutcome { class: class.to_owned(), ..ClassOutcome::default() },
@@ -161,18 +162,20 @@ impl Meter {
     }
 
     /// Reaction is measured from `from`; overshoot until `to`, where it ends.
-    pub(super) fn watch(&mut self, from: Nanos, to: Option<Nanos>) {
+    pub fn watch(&mut self, from: Nanos, to: Option<Nanos>) {
         self.jump = Some((from, to));
     }
 
-    pub(super) fn offered(&mut self, at: Nanos) {
+    /// A request arrived.
+    pub fn offered(&mut self, at: Nanos) {
         self.outcome.offered += 1;
         if let Some((all, _)) = self.windows.get_mut((at.0 / WINDOW.0) as usize) {
             *all += 1;
         }
     }
 
-    pub(super) fn started(&mut self, arrived: Nanos, now: Nanos) {
+    /// One that arrived then gets its slot now.
+    pub fn started(&mut self, arrived: Nanos, now: Nanos) {
         let wait = now.since(arrived);
         self.wait.add(wait);
         if wait > self.target {
@@ -180,22 +183,26 @@ impl Meter {
         }
     }
 
-    pub(super) fn served(&mut self, arrived: Nanos, now: Nanos) {
+    /// One that arrived then is answered now.
+    pub fn served(&mut self, arrived: Nanos, now: Nanos) {
         self.outcome.served += 1;
         self.response.add(now.since(arrived));
     }
 
-    pub(super) fn gave_up(&mut self, arrived: Nanos) {
+    /// The client of one that arrived then went away.
+    pub fn gave_up(&mut self, arrived: Nanos) {
         self.outcome.given_up += 1;
         self.too_late(arrived);
     }
 
-    pub(super) fn refused(&mut self, arrived: Nanos) {
+    /// One that arrived then was refused.
+    pub fn refused(&mut self, arrived: Nanos) {
         self.outcome.refused += 1;
         self.too_late(arrived);
     }
 
-    pub(super) fn lost(&mut self, count: u32, now: Nanos) {
+    /// So many died with their cells.
+    pub fn lost(&mut self, count: u32, now: Nanos) {
         self.outcome.lost += u64::from(count);
         for _ in 0..count {
             self.too_late(now);
@@ -209,16 +216,18 @@ impl Meter {
         }
     }
 
-    pub(super) fn born(&mut self) {
+    /// A cell was born.
+    pub fn born(&mut self) {
         self.outcome.births += 1;
     }
 
-    pub(super) fn died(&mut self, count: u32) {
+    /// So many cells ended.
+    pub fn died(&mut self, count: u32) {
         self.outcome.deaths += u64::from(count);
     }
 
     /// The population is about to be, or was just found to be, `cells`, of which `ready` serve.
-    pub(super) fn population(&mut self, now: Nanos, cells: u32, ready: u32, need: f64) {
+    pub fn population(&mut self, now: Nanos, cells: u32, ready: u32, need: f64) {
         self.outcome.cell_seconds += f64::from(self.cells) * now.since(self.noted).0 as f64 / 1e9;
         self.noted = now;
         self.cells = cells;
@@ -238,7 +247,7 @@ impl Meter {
     }
 
     /// A point of the timeline.
-    pub(super) fn point(&mut self, now: Nanos, every: f64, need: f64, hormone: Option<f64>) {
+    pub fn point(&mut self, now: Nanos, every: f64, need: f64, hormone: Option<f64>) {
         let (offered, late) = std::mem::replace(&mut self.at_point, (self.outcome.offered, self.late));
         self.outcome.need_seconds += need * every;
         self.outcome.points.push(Point {
@@ -251,7 +260,8 @@ impl Meter {
         });
     }
 
-    pub(super) fn finish(mut self, now: Nanos) -> ClassOutcome {
+    /// What it came to.
+    pub fn finish(mut self, now: Nanos) -> ClassOutcome {
         self.outcome.cell_seconds += f64::from(self.cells) * now.since(self.noted).0 as f64 / 1e9;
         let mut outcome = self.outcome;
         outcome.late_percent = 100.0 * self.late as f64 / outcome.offered.max(1) as f64;

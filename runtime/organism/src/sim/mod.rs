@@ -23,8 +23,9 @@ mod scenario;
 mod tissue;
 
 use crate::neuron::Watch;
+pub use arrivals::Arrivals;
 pub use control::Controller;
-pub use figures::{ClassOutcome, Outcome, Point};
+pub use figures::{ClassOutcome, Meter, Outcome, Point};
 pub use scenario::{Blow, BlowKind, ClassPlan, HostPlan, Load, Scenario, ScenarioError};
 
 /// Plays `scenario` under `controller`; every draw comes from `seed`.
