@@ -30,7 +30,7 @@ use crate::{
     error::{Breach, CallError},
     state::CellState,
     tissue::{Place, Tissue},
-    vitals::Vitals,
+    vitals::{Effort, Vitals},
 };
 
 /// One message on its way into a shared cell.
@@ -198,20 +198,28 @@ impl<'c> Uses<'c> {
     fn finish(&mut self, end: End) {
         self.vitals.refill();
         self.vitals.let_out();
-        let computed = self.vitals.cpu_total();
-        self.tissue.computed(computed.since(self.accounted));
-        self.accounted = computed;
         match end {
-            End::Answered(slot) if self.left > 0 && !self.is_overstayed => {
-                self.left -= 1;
-                self.tissue.lend_again(slot);
+            End::Answered(slot, held) => {
+                self.note(held);
+                if self.left > 0 && !self.is_overstayed {
+                    self.left -= 1;
+                    self.tissue.lend_again(slot);
+                }
             }
-            End::Answered(_) => {}
             End::Overstayed => {
                 self.is_overstayed = true;
                 self.tissue.evict(self.vitals.birth.id.0);
             }
         }
+    }
+
+    /// One message held its slot for so long. What the cell computed since the one before is taken
+    /// for its share: over many it is.
+    fn note(&mut self, held: Nanos) {
+        let computed = self.vitals.cpu_total();
+        let effort = Effort { computed: computed.since(self.accounted), ..Effort::default() };
+        self.accounted = computed;
+        self.tissue.served(held, effort);
     }
 
     /// How a cell without slots ends.
@@ -222,8 +230,8 @@ impl<'c> Uses<'c> {
 
 /// How a message ended.
 enum End {
-    /// The guest is through with it.
-    Answered(Slot),
+    /// The guest is through with it, after so long.
+    Answered(Slot, Nanos),
     /// Its client is long gone and the guest still works on it. Its slot is gone.
     Overstayed,
 }
@@ -235,13 +243,14 @@ async fn answer(
     message: Message,
 ) -> wasmtime::Result<End> {
     let Message { request, head, mut done, slot } = message;
+    let (clock, started) = (tissue.host().clock, tissue.host().clock.now());
     let wall = Duration::from_nanos(tissue.limits().wall.0);
     tokio::select! {
         told = call::answer_03(accessor, service, request, head) => told?,
         () = overstay(&mut done, wall) => return Ok(End::Overstayed),
     }
     let _ = done.send(());
-    Ok(End::Answered(slot))
+    Ok(End::Answered(slot, clock.now().since(started)))
 }
 
 /// Ready when nobody has wanted the answer for so long.

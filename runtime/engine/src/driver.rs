@@ -28,7 +28,7 @@ use crate::{
     error::{BodyError, Breach, CallError},
     ticker::Ticker,
     tissue::Tissue,
-    vitals::{Effort, Vitals},
+    vitals::Vitals,
 };
 
 /// CPU that a kept cell gets to finish a message whose client went away.
@@ -217,17 +217,14 @@ impl Driver {
         let failure = match end {
             CallEnd::Done(cell) => {
                 if cell.vitals.uses() > 0 {
-                    self.tissue.served(self.started, effort);
+                    self.tissue.served(effort.left.since(self.started), effort);
                 }
                 self.tissue.give_back(cell);
                 None
             }
             CallEnd::Dead(error) => Some(self.tissue.obituary(&self.vitals, &error)),
-            CallEnd::Left => {
-                // What it computed is counted where its cell is driven.
-                self.tissue.served(self.started, Effort { computed: Nanos(0), ..effort });
-                None
-            }
+            // Counted where its cell is driven: most clients have their answer before the guest is through.
+            CallEnd::Left => None,
             CallEnd::Lost(error) => Some(self.complaint(error)),
         };
         self.guest = Guest::Ended(failure);

@@ -442,14 +442,9 @@ impl Tissue {
         vitals.memory() > self.limits().memory_bytes / 4 * 3
     }
 
-    /// A message that came at `started` was served.
-    pub(crate) fn served(&self, started: Nanos, effort: Effort) {
-        self.work.note(effort.left.since(started), effort);
-    }
-
-    /// Messages of a shared cell computed.
-    pub(crate) fn computed(&self, span: Nanos) {
-        self.work.compute(span);
+    /// A message was served that held its slot for so long.
+    pub(crate) fn served(&self, held: Nanos, effort: Effort) {
+        self.work.note(held, effort);
     }
 
     /// A response began.

@@ -39,13 +39,7 @@ impl Work {
         self.served.fetch_add(1, Relaxed);
         // On free cores it would not have waited for one.
         self.held.fetch_add(held.since(effort.stalled).0, Relaxed);
-        self.compute(effort.computed);
-    }
-
-    pub(super) fn compute(&self, span: Nanos) {
-        if span > Nanos(0) {
-            self.computed.fetch_add(span.0, Relaxed);
-        }
+        self.computed.fetch_add(effort.computed.0, Relaxed);
     }
 
     /// A cell was made in so long: an average over the last eight or so.

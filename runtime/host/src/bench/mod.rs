@@ -21,6 +21,7 @@ mod spin;
 mod start;
 mod stats;
 mod systems;
+mod tide;
 mod wire;
 
 use std::io;
@@ -41,7 +42,7 @@ pub type Component<'a> = &'a dyn Fn(&str) -> Result<PathBuf, String>;
 
 /// What to measure and with what.
 pub struct BenchArgs<'a> {
-    /// Names of cases; none means all but `instructions`, which takes minutes.
+    /// Names of cases; none means all but `instructions` and `tide`, which take minutes.
     pub cases: Vec<String>,
     /// The reference server's binary; without it, figures against hyper stay open.
     pub reference: Option<PathBuf>,
@@ -60,6 +61,8 @@ pub struct BenchArgs<'a> {
     pub window: Duration,
     /// An earlier JSON report; instruction counts above it by 5 % are short.
     pub baseline: Option<PathBuf>,
+    /// The folder into which the pictures of `tide` go, if anywhere.
+    pub pictures: Option<PathBuf>,
     /// Told what is going on.
     pub progress: Progress<'a>,
     /// Set from outside to end early: what runs is ended and [`BenchError::Interrupted`] comes.
@@ -164,6 +167,7 @@ pub fn run(args: &BenchArgs<'_>) -> Result<Report, BenchError> {
             "start" => start::run(&bench, args.progress),
             "spin" => spin::run(&bench, args.progress),
             "instructions" => instructions::run(&bench, args.progress),
+            "tide" => tide::run(&bench, args.progress),
             _ => match cases::CASES.iter().find(|case| case.name == name) {
                 Some(case) => rounds::run(&bench, case, args.progress),
                 None => continue,
@@ -184,7 +188,7 @@ fn chosen(args: &BenchArgs<'_>) -> Result<Vec<&'static str>, BenchError> {
     }
     let known: Vec<&'static str> = list().into_iter().map(|(name, _)| name).collect();
     if args.cases.is_empty() {
-        return Ok(known.into_iter().filter(|name| *name != "instructions").collect());
+        return Ok(known.into_iter().filter(|name| !cases::LONG.contains(name)).collect());
     }
     let find = |name: &String| {
         known
@@ -214,6 +218,7 @@ mod tests {
             rounds: 1,
             window: Duration::from_millis(100),
             baseline: None,
+            pictures: None,
             progress: &|_| {},
             stop: &GO_ON,
         }

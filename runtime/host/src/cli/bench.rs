@@ -29,7 +29,7 @@ use crate::workshop::Mode;
     )
 )]
 pub(super) struct Bench {
-    /// Which cases; without a name, all but `instructions`
+    /// Which cases; without a name, all but `instructions` and `tide`
     cases: Vec<String>,
     /// The binary that is measured [default: this one]
     #[arg(long, value_name = "FILE")]
@@ -55,6 +55,9 @@ pub(super) struct Bench {
     /// An earlier report (--output json); more instructions than it are a failure
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
+    /// The folder into which `tide` draws load, population and late requests over time
+    #[arg(long, value_name = "DIR")]
+    pictures: Option<PathBuf>,
 }
 
 pub(super) fn run(verb: Bench, context: &Context) -> Done {
@@ -75,6 +78,7 @@ pub(super) fn run(verb: Bench, context: &Context) -> Done {
         rounds: verb.rounds,
         window,
         baseline: verb.baseline,
+        pictures: verb.pictures,
         progress: &|line| context.note(line),
         stop: &stop,
     })

@@ -15,6 +15,9 @@ use super::Tally;
 /// Messages over which the mean service time is averaged.
 const SERVICE_SPAN: f64 = 64.0;
 
+/// How much one look changes what is believed of the clock.
+const TRUTH_PART: f64 = 0.1;
+
 /// One tissue as the law is to see it.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
@@ -70,6 +73,8 @@ pub(super) struct Homeostasis {
     decisions: Vec<Decision>,
     arrived: u64,
     looked: Nanos,
+    /// The part of measured computing that was CPU time and not a wait for a core.
+    truth: f64,
     /// Whether the last look found requests that came since the one before.
     was_asked: bool,
 }
@@ -85,6 +90,7 @@ impl Homeostasis {
             decisions: Vec::new(),
             arrived: 0,
             looked: Nanos(0),
+            truth: 1.0,
             was_asked: false,
         }
     }
@@ -115,6 +121,7 @@ impl Homeostasis {
         self.arrived = arrived;
         let elapsed = now.since(self.looked);
         self.looked = now;
+        self.weigh(elapsed, host);
         for (at, seen) in self.seen.iter().enumerate() {
             let spec = spec(seen);
             if let Some(known) = self.specs.get_mut(at).filter(|known| **known != Some(spec)) {
@@ -127,9 +134,22 @@ impl Homeostasis {
             }
         }
         let samples: Vec<ClassSample<'_>> =
-            self.seen.iter().zip(&self.services).enumerate().map(sample).collect();
+            self.seen.iter().zip(&self.services).enumerate().map(|of| sample(of, self.truth)).collect();
         self.law.run(now, host, &samples, &mut self.decisions);
         Ok(&self.decisions)
+    }
+
+    /// Computing is measured by the clock, which also runs while others have the core; what the whole
+    /// process used says how much of it was true.
+    fn weigh(&mut self, elapsed: Nanos, host: HostSample) {
+        let tallies = self.seen.iter().zip(&self.services);
+        let measured: u64 =
+            tallies.map(|(seen, service)| seen.tally.computed.since(service.computed).0).sum();
+        let used = elapsed.0 as f64 * f64::from(host.cores) * f64::from(host.busy_permille) / 1e3;
+        if measured > 0 && host.cores > 0 {
+            let truth = (used / measured as f64).min(1.0);
+            self.truth += (truth - self.truth) * TRUTH_PART;
+        }
     }
 
     /// What the law was shown at the last look, for a neuron; `names` are the classes' genes.
@@ -141,7 +161,7 @@ impl Homeostasis {
     ) -> Look {
         let all = self.seen.iter().zip(&self.services).enumerate().zip(names);
         let classes = all.map(|((at, (seen, service)), name)| {
-            let sample = sample((at, (seen, service)));
+            let sample = sample((at, (seen, service)), self.truth);
             Sample::of(now, name, &spec(seen), &sample, seen.tally.peak, service.concurrency)
         });
         Look { host: Host::of(now, host), classes: classes.collect() }
@@ -196,7 +216,7 @@ impl Homeostasis {
     /// microseconds.
     pub(super) fn service_us(&self, at: usize) -> (u64, u64) {
         let service = self.services.get(at).copied().unwrap_or_default();
-        ((service.mean_held / 1e3) as u64, (service.mean_computed / 1e3) as u64)
+        ((service.mean_held / 1e3) as u64, (service.mean_computed * self.truth / 1e3) as u64)
     }
 
     /// The constants in force.
@@ -221,7 +241,7 @@ fn spec(seen: &Seen) -> ClassSpec {
     }
 }
 
-fn sample<'a>((at, (seen, service)): (usize, (&'a Seen, &Service))) -> ClassSample<'a> {
+fn sample<'a>((at, (seen, service)): (usize, (&'a Seen, &Service)), truth: f64) -> ClassSample<'a> {
     let tally = &seen.tally;
     ClassSample {
         class: class(at),
@@ -230,7 +250,7 @@ fn sample<'a>((at, (seen, service)): (usize, (&'a Seen, &Service))) -> ClassSamp
         head: tally.head,
         arrived: tally.arrived,
         service: Nanos(service.mean_held as u64),
-        computing: Nanos(service.mean_computed as u64),
+        computing: Nanos((service.mean_computed * truth) as u64),
         activation: tally.activation,
         retired: tally.worn,
     }

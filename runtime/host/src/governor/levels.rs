@@ -47,6 +47,7 @@ struct ClassLevel {
     gene: String,
     view: View,
     head: Option<Nanos>,
+    born: u64,
     service_us: u64,
     computing_us: u64,
     /// Oldest first.
@@ -73,6 +74,7 @@ impl ClassLevel {
             "felt_slow": felt_slow,
             "dying": dying,
             "unmet": unmet,
+            "born": self.born,
             "service_us": self.service_us,
             "computing_us": self.computing_us,
         })
@@ -137,7 +139,9 @@ impl Levels {
         let mut living: u32 = 0;
         for (at, class) in now.classes.iter_mut().enumerate() {
             class.view = law.view(at);
-            class.head = law.seen().get(at).and_then(|seen| seen.tally.head);
+            if let Some(seen) = law.seen().get(at) {
+                (class.head, class.born) = (seen.tally.head, seen.tally.born);
+            }
             (class.service_us, class.computing_us) = law.service_us(at);
             living = living.saturating_add(class.view.ready).saturating_add(class.view.pending);
         }
