@@ -247,7 +247,7 @@ fn rows(workload: &Workload, lives: &Lives) -> Vec<Row> {
         let column = |value: &dyn Fn(&Life) -> Option<f64>| -> Vec<f64> {
             of.iter().flatten().filter_map(value).collect()
         };
-        Row::new(&format!("{} {}", workload.name, ruler.controller))
+        Row::new(format!("{} {}", workload.name, ruler.controller))
             .with("late %", &column(&|life| Some(life.outcome.late_percent)))
             .with("failed", &column(&|life| Some(life.failed as f64)))
             .with("cell-s", &column(&|life| Some(life.outcome.cell_seconds)))
