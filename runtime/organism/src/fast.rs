@@ -297,6 +297,11 @@ impl<C, W> Tissue<C, W> {
         self.bury(birth);
     }
 
+    /// The last cell that was worn has a successor already: nobody need think about one.
+    pub fn is_replaced(&mut self) {
+        self.counts.worn = self.counts.worn.saturating_sub(1);
+    }
+
     /// A birth that found no place on the host: as if it had never been conceived.
     pub fn miscarry(&mut self, birth: Birth) {
         self.cells = self.cells.saturating_sub(1);
@@ -556,6 +561,18 @@ mod tests {
         assert!(!tissue.calls(plenty()));
         tissue.publish(open);
         assert!(tissue.calls(plenty()) && !tissue.calls(Stock::default()));
+    }
+
+    #[test]
+    fn who_is_worn_and_replaced_at_once_is_not_missed() {
+        let mut tissue: Tissue<Birth, u8> = Tissue::new(bounds(1, 2));
+        let Offer::NeedsCell(worn) = tissue.offer(plenty) else { panic!("room for one") };
+        tissue.enqueue(ms(0), 1);
+        tissue.leave(worn, End::Worn, false);
+        assert_eq!(tissue.counts().worn, 1);
+        let (_, heir) = tissue.heir(|| ms(1)).expect("somebody waits");
+        tissue.is_replaced();
+        assert_eq!((tissue.counts().worn, heir.generation), (0, 0));
     }
 
     #[test]

@@ -79,7 +79,8 @@ fn healthy_requests_are_answered_while_every_processor_spins() {
 
 #[test]
 fn more_spinners_than_processors_all_end() {
-    let budget = "limits = { cpu = \"200ms\" }";
+    // While the cores are full some wait for a cell, by default no longer than 100 ms.
+    let budget = "limits = { cpu = \"200ms\", wait = \"20s\" }";
     let host = zoo::host(&[("spin", budget), ("p3-spin", budget)]);
     let mut all: Vec<_> = (0..12).map(|n| host.begin(SPINNERS[n % 2], "/spin")).collect();
     let (answer, taken) = timed(|| host.get("/"));

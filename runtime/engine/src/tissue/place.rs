@@ -81,7 +81,11 @@ impl Drop for Place {
             queue.skip(oneshot::Sender::is_closed);
             queue.leave(self.vitals.birth, end, was_leaving);
             // Otherwise the place goes round among all who wait for one.
-            if places.is_short() { None } else { queue.heir(|| tissue.host.clock.now()) }
+            let heir = if places.is_short() { None } else { queue.heir(|| tissue.host.clock.now()) };
+            if heir.is_some() && end == End::Worn {
+                queue.is_replaced();
+            }
+            heir
         };
         match heir {
             Some(heir) => tissue.pass_to(heir),

@@ -131,11 +131,15 @@ fn live(bench: &Bench<'_>, workload: &Workload, progress: Progress<'_>, notes: &
 }
 
 fn told(life: &Life) -> String {
-    let ClassOutcome { late_percent, cell_seconds, births, .. } = &life.outcome;
-    format!(
-        "{late_percent:.3} % late, {cell_seconds:.0} cell-seconds, {births} births, {} failed",
+    let ClassOutcome { late_percent, cell_seconds, births, wait_p99_ms, .. } = &life.outcome;
+    let mut told = format!(
+        "{late_percent:.3} % late, {} failed, {cell_seconds:.0} cell-seconds, {births} births, p99 wait {wait_p99_ms:.1} ms",
         life.failed
-    )
+    );
+    if let (Some(t90), Some(over)) = (life.outcome.t90_ms, life.outcome.overshoot_percent) {
+        told.push_str(&format!(", t90 {t90:.0} ms, {over:.0} % over"));
+    }
+    told
 }
 
 fn one(bench: &Bench<'_>, workload: &Workload, ruler: &Ruler, name: &str) -> Result<Life, BenchError> {
