@@ -67,7 +67,7 @@ fn a_population_follows_its_load_and_comes_to_rest_again() {
     }
     until("stems for forty", || {
         let levels = host.json(["hormones"]);
-        (levels["host"]["stems"] == levels["stems_goal"]).then_some(())
+        (levels["host"]["stems"] == levels["host"]["stems_goal"]).then_some(())
     });
     within(Duration::from_secs(60), "all cells are gone", || (cells(&host) == 0).then_some(()));
     let ended = host.event("regulated", |event| event["cause"] == "surplus");

@@ -97,11 +97,11 @@ fn text(answer: &Value) -> String {
     let number = |value: &Value, key: &str| value.get(key).and_then(Value::as_f64).unwrap_or_default();
     let count = |value: &Value, key: &str| value.get(key).and_then(Value::as_u64).unwrap_or_default();
     let host = answer.get("host").cloned().unwrap_or_default();
-    let full = answer.get("is_suppressed").and_then(Value::as_bool).unwrap_or_default();
+    let full = host.get("is_suppressed").and_then(Value::as_bool).unwrap_or_default();
     let mut out = format!(
         "stems {} of {}, room for {} more, cores {} % busy, run delay {} ms{}\n",
         count(&host, "stems"),
-        count(answer, "stems_goal"),
+        count(&host, "stems_goal"),
         count(&host, "room"),
         count(&host, "busy_permille") / 10,
         count(&host, "run_delay_us") / 1_000,
@@ -146,8 +146,8 @@ mod tests {
     #[test]
     fn levels_are_a_line_and_a_table() {
         let answer = json!({
-            "host": {"stems": 12, "room": 900, "busy_permille": 431, "run_delay_us": 2_400},
-            "stems_goal": 16, "is_suppressed": true,
+            "host": {"stems": 12, "stems_goal": 16, "room": 900, "busy_permille": 431, "run_delay_us": 2_400,
+                     "is_suppressed": true},
             "classes": [{"gene": "front", "ready": 3, "pending": 1, "draining": 0, "queued": 2, "rate": 99.6,
                          "wanted": 4.25, "felt_fast": 0.31, "felt_slow": -0.1, "growth": 1.25}],
         });

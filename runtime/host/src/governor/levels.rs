@@ -105,13 +105,13 @@ impl Levels {
             "v": 1,
             "host": {
                 "stems": host.stems,
+                "stems_goal": levels.stems_goal,
                 "room": host.room,
                 "cores": host.cores,
                 "busy_permille": host.busy_permille,
                 "run_delay_us": host.run_delay.0 / 1_000,
+                "is_suppressed": levels.is_suppressed,
             },
-            "stems_goal": levels.stems_goal,
-            "is_suppressed": levels.is_suppressed,
             "classes": levels.classes.iter().map(|class| class.value(now)).collect::<Vec<_>>(),
         })
     }
