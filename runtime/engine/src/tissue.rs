@@ -469,6 +469,7 @@ impl Tissue {
         let of = |vitals: &Vitals| CellSnapshot::of(self, vitals, self.takes_nothing(vitals.birth.id.0), now);
         let mut cells: Vec<CellSnapshot> = self.alive.iter().map(|entry| of(entry.value())).collect();
         cells.sort_by_key(|cell| cell.id);
+        let (p50_us, p99_us) = self.latency_us();
         TissueSnapshot {
             gene: self.gene().name.to_string(),
             role: self.gene().role.as_str(),
@@ -479,12 +480,17 @@ impl Tissue {
             born,
             bounds,
             counts,
-            p50_us: self.latency.quantile_us(0.5),
-            p99_us: self.latency.quantile_us(0.99),
+            p50_us,
+            p99_us,
             wake_p50_us: self.wakes.quantile_us(0.5),
             wake_p99_us: self.wakes.quantile_us(0.99),
             cells,
         }
+    }
+
+    /// How long calls take, in microseconds: half of them at most the first, 99 of 100 the second.
+    pub fn latency_us(&self) -> (u64, u64) {
+        (self.latency.quantile_us(0.5), self.latency.quantile_us(0.99))
     }
 
     /// What was counted so far.

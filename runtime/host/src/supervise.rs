@@ -32,6 +32,7 @@ use crate::error::CliError;
 use crate::event::{EventLog, Happening};
 use crate::governor::{self, Charge, Ear, Event, Governor, Population, Pressure, Soil};
 use crate::growth::{self, Governed, Grown};
+use crate::hormones::Hormone;
 use crate::log::{GuestLog, Show};
 use crate::machine::{Machine, Plan};
 use crate::outbound::{self, OutboundConfig};
@@ -324,13 +325,13 @@ impl Host {
         self.threads.membrane().block_on(future)
     }
 
-    /// A signal released growth hormone of this strength to all cells, or with a negative one its
-    /// counterpart.
-    pub fn hears(&self, strength: f64) {
-        let hormone = if strength < 0.0 { "anti-growth" } else { "growth" };
-        let (verb, subject) = ("hormone.release".to_owned(), format!("{hormone} {}", strength.abs()));
+    /// A signal released this hormone, as strong as one may be.
+    pub fn hears(&self, hormone: &Hormone) {
+        const STRENGTH: f64 = 1.0;
+        let strength = hormone.signed(STRENGTH);
+        let (verb, subject) = ("hormone.release".to_owned(), format!("{hormone} {STRENGTH}"));
         self.ear.tell(Event::Operator { uid: rustix::process::getuid().as_raw(), verb, subject });
-        self.ear.tell(Event::Release { gene: None, strength, answer: None });
+        self.ear.tell(Event::Release { gene: hormone.gene.clone(), strength, answer: None });
     }
 
     /// Takes nothing new, lets open requests end within the gateway's bound, then stops. Says how

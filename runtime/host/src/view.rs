@@ -286,18 +286,10 @@ impl HormoneView for View {
         };
         let snapshot = self.cells().find(|found| cell_name(found) == cell).ok_or_else(unknown)?;
         let gene = snapshot.gene.parse().map_err(|_| unknown())?;
-        let (told, felt) = oneshot::channel();
-        let (answer, shown) = oneshot::channel();
+        let (answer, felt) = oneshot::channel();
         if !self.ear.tell(Event::Ask { gene, niche: Niche(snapshot.niche), answer }) {
             return Err(CliError::new(Code::Control, "cannot ask the governor", "too much waits for it"));
         }
-        let translate = async move {
-            if let Ok(trace) = shown.await {
-                let value = trace.map(|trace| json!({"why": trace.to_string(), "trace": trace}));
-                let _ = told.send(value);
-            }
-        };
-        tokio::spawn(translate);
         Ok(felt)
     }
 

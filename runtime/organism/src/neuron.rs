@@ -217,9 +217,6 @@ pub trait Watch: std::fmt::Debug {
     fn watch(&mut self, look: &Look) -> Vec<Order>;
 }
 
-/// How often a host asks its neuron at most.
-pub const ASK_EVERY: Nanos = Nanos::from_millis(20);
-
 fn micros(span: Nanos) -> u64 {
     span.0 / 1_000
 }

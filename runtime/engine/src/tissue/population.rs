@@ -201,14 +201,13 @@ impl Tissue {
             return;
         }
         let Some(Birth { id, .. }) = self.holder(niche) else { return };
-        if self.is_shared() {
-            self.dismiss([id.0]);
-            return;
-        }
-        let resting = self.lock().pick(|tenant| tenant.cell() == id.0);
-        match resting {
+        // A shared cell that rests ends with its last slot, as one that works.
+        let pick = || self.lock().pick(|tenant| tenant.cell() == id.0);
+        match if self.is_shared() { None } else { pick() } {
             Some(tenant) => tenant.retire(),
-            None => drop(self.dismiss([id.0])),
+            None => {
+                self.dismiss([id.0]);
+            }
         }
     }
 
@@ -284,14 +283,16 @@ impl Tissue {
         }
     }
 
+    /// The cells that are alive or being made, by number.
+    pub fn births(&self) -> Vec<Birth> {
+        let mut births: Vec<Birth> = self.alive.iter().map(|entry| entry.value().birth).collect();
+        births.sort_unstable_by_key(|birth| birth.id);
+        births
+    }
+
     /// Cells alive or being made, without those that are about to end.
     pub fn staying(&self) -> u32 {
         self.lock().staying()
-    }
-
-    /// Messages that one cell holds at once.
-    pub fn slots(&self) -> u32 {
-        self.pre.slots()
     }
 
     /// Lets cells end: each takes nothing new and finishes what it holds. Says how many.

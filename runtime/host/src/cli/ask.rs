@@ -1,6 +1,6 @@
 //! What every verb that asks a running host shares.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -21,7 +21,7 @@ pub(super) fn asked(which: &Which) -> Asked {
 }
 
 /// XDG_RUNTIME_DIR, where it is set.
-pub(super) fn runtime_folder() -> Option<std::path::PathBuf> {
+pub(super) fn runtime_folder() -> Option<PathBuf> {
     std::env::var_os("XDG_RUNTIME_DIR").filter(|value| !value.is_empty()).map(Into::into)
 }
 
@@ -54,11 +54,15 @@ pub(super) fn held(which: &Which) -> Result<Held, CliError> {
     if let Ok((running, _)) = find(&asked) {
         return Ok(Held::By(running));
     }
-    let state = asked
+    Ok(Held::Free(Box::new(StateFolder::open(&folder(asked))?)))
+}
+
+/// The state folder that is meant, whether it is there or not.
+fn folder(asked: Asked) -> PathBuf {
+    asked
         .state
         .or_else(|| crate::control::find::nearest_project(&asked.from))
-        .unwrap_or_else(|| asked.from.join(crate::state::IN_PROJECT));
-    Ok(Held::Free(Box::new(StateFolder::open(&state)?)))
+        .unwrap_or_else(|| asked.from.join(crate::state::IN_PROJECT))
 }
 
 /// The state folder that is meant, while no host runs on it.
@@ -67,10 +71,7 @@ pub(super) fn held(which: &Which) -> Result<Held, CliError> {
 /// [`Code::NoHost`] for a folder on which nothing ran yet; `what` is what cannot be done then. As
 /// [`StateFolder::open`].
 pub(super) fn at_rest(asked: Asked, what: &str) -> Result<StateFolder, CliError> {
-    let folder = asked
-        .state
-        .or_else(|| crate::control::find::nearest_project(&asked.from))
-        .unwrap_or_else(|| asked.from.join(crate::state::IN_PROJECT));
+    let folder = folder(asked);
     if !folder.join("format").is_file() {
         return Err(nothing_ran(&folder, what));
     }

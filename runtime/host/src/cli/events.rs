@@ -86,7 +86,7 @@ fn kept_line(event: &Value) -> String {
 
 /// `12:03:04.567  cell-died  gene=front cell=3 reason=trap`, in UTC.
 fn line(event: &Value) -> String {
-    one_line(event, clock, &[])
+    one_line(event, when::clock, &[])
 }
 
 fn one_line(event: &Value, time: impl Fn(u64) -> String, hidden: &[&str]) -> String {
@@ -104,12 +104,6 @@ fn one_line(event: &Value, time: impl Fn(u64) -> String, hidden: &[&str]) -> Str
         })
         .collect();
     format!("{}  {name:<14}  {}", time(at_ms), rest.join(" ")).trim_end().to_owned()
-}
-
-/// The time of day in UTC.
-pub(super) fn clock(at_ms: u64) -> String {
-    let (s, ms) = (at_ms / 1_000 % 86_400, at_ms % 1_000);
-    format!("{:02}:{:02}:{:02}.{ms:03}", s / 3_600, s / 60 % 60, s % 60)
 }
 
 #[cfg(test)]

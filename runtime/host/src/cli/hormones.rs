@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use http::Method;
 use serde_json::{Value, json};
 
-use super::table::{field, table};
+use super::table::{field, number, table};
 use super::{Context, Done, Exit, Which, ask};
 use crate::codes::Code;
 use crate::error::CliError;
@@ -94,17 +94,16 @@ pub(super) fn release(verb: &HormoneVerb, context: &Context) -> Done {
 }
 
 fn text(answer: &Value) -> String {
-    let number = |value: &Value, key: &str| value.get(key).and_then(Value::as_f64).unwrap_or_default();
-    let count = |value: &Value, key: &str| value.get(key).and_then(Value::as_u64).unwrap_or_default();
+    let level = |value: &Value, key: &str| value.get(key).and_then(Value::as_f64).unwrap_or_default();
     let host = answer.get("host").cloned().unwrap_or_default();
     let full = host.get("is_suppressed").and_then(Value::as_bool).unwrap_or_default();
     let mut out = format!(
         "stems {} of {}, room for {} more, cores {} % busy, run delay {} ms{}\n",
-        count(&host, "stems"),
-        count(&host, "stems_goal"),
-        count(&host, "room"),
-        count(&host, "busy_permille") / 10,
-        count(&host, "run_delay_us") / 1_000,
+        number(&host, "stems"),
+        number(&host, "stems_goal"),
+        number(&host, "room"),
+        number(&host, "busy_permille") / 10,
+        number(&host, "run_delay_us") / 1_000,
         if full { ": full, growth is held back" } else { "" },
     );
     if let Some(neuron) = answer.get("neuron") {
@@ -123,15 +122,15 @@ fn text(answer: &Value) -> String {
     let row = |class: &Value| {
         vec![
             field(class, "gene"),
-            count(class, "ready").to_string(),
-            count(class, "pending").to_string(),
-            count(class, "draining").to_string(),
-            count(class, "queued").to_string(),
-            format!("{:.0}/s", number(class, "rate")),
-            format!("{:.1}", number(class, "wanted")),
-            format!("{:+.2}", number(class, "felt_fast")),
-            format!("{:+.2}", number(class, "felt_slow")),
-            format!("{:.1}", number(class, "growth")),
+            number(class, "ready").to_string(),
+            number(class, "pending").to_string(),
+            number(class, "draining").to_string(),
+            number(class, "queued").to_string(),
+            format!("{:.0}/s", level(class, "rate")),
+            format!("{:.1}", level(class, "wanted")),
+            format!("{:+.2}", level(class, "felt_fast")),
+            format!("{:+.2}", level(class, "felt_slow")),
+            format!("{:.1}", level(class, "growth")),
         ]
     };
     let classes = answer.get("classes").and_then(Value::as_array).cloned().unwrap_or_default();

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::table::{bytes, field, table};
+use super::table::{bytes, field, number, table};
 use super::{Context, Done, Exit, Which, ask};
 use crate::codes::Code;
 use crate::counts::Counts;
@@ -59,7 +59,6 @@ fn text(value: &Value, with_reasons: bool) -> String {
     }
     let mut text = table(&heading, &rows);
     if let Some(plan) = value.get("plan") {
-        let number = |from: &Value, key: &str| from.get(key).and_then(Value::as_u64).unwrap_or(0);
         let usage = value.get("usage").unwrap_or(&Value::Null);
         text.push_str(&format!(
             "\nthis host: {} of {} cells alive, {} of {} of memory\n",

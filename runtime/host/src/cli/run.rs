@@ -21,6 +21,7 @@ use crate::access::AccessToStderr;
 use crate::codes::Code;
 use crate::error::CliError;
 use crate::growth::Grown;
+use crate::hormones::Hormone;
 use crate::log::Show;
 use crate::state::trust::{self, Admitted, FirstTrust};
 use crate::state::{IN_PROJECT, StateFolder, clock, head_error};
@@ -285,7 +286,7 @@ fn serve(body: Body, verb: &Run, context: &Context) -> Done {
         loop {
             match signals.next().await {
                 Heard::Stop(reason) => break reason,
-                Heard::Hormone(strength) => host.hears(strength),
+                Heard::Hormone(hormone) => host.hears(&hormone),
             }
         }
     });
@@ -315,8 +316,8 @@ fn interrupted() -> CliError {
 enum Heard {
     /// To end; the signal's name.
     Stop(&'static str),
-    /// To grow, or with a negative strength to shrink.
-    Hormone(f64),
+    /// To grow, or to shrink.
+    Hormone(Hormone),
 }
 
 /// The two signals that end a run, and the two that are hormones.
@@ -346,8 +347,8 @@ impl Signals {
         tokio::select! {
             _ = self.interrupt.recv() => Heard::Stop("SIGINT"),
             _ = self.terminate.recv() => Heard::Stop("SIGTERM"),
-            _ = self.grow.recv() => Heard::Hormone(1.0),
-            _ = self.shrink.recv() => Heard::Hormone(-1.0),
+            _ = self.grow.recv() => Heard::Hormone(Hormone { is_growth: true, gene: None }),
+            _ = self.shrink.recv() => Heard::Hormone(Hormone { is_growth: false, gene: None }),
         }
     }
 

@@ -26,6 +26,11 @@ fn line(row: &[String], widths: &[usize]) -> String {
     text
 }
 
+/// The whole number that `key` of `value` holds; 0 where there is none.
+pub(super) fn number(value: &Value, key: &str) -> u64 {
+    value.get(key).and_then(Value::as_u64).unwrap_or(0)
+}
+
 /// Field `key` of `value` as a person reads it; `-` when it is not there.
 pub(super) fn field(value: &Value, key: &str) -> String {
     match value.get(key) {

@@ -1,4 +1,5 @@
-//! Points in time as people type them: so long ago, or a date with a time of day (RFC 3339).
+//! Points in time as people type them, so long ago or a date with a time of day (RFC 3339), and as
+//! they are shown.
 
 use super::span;
 
@@ -25,7 +26,13 @@ pub(super) fn parse(text: &str, now_ms: u64) -> Result<u64, String> {
 /// `2026-11-21T17:58:24.123Z`.
 pub(super) fn stamp(at_ms: u64) -> String {
     let (year, month, day) = civil(at_ms / DAY_MS);
-    format!("{year:04}-{month:02}-{day:02}T{}Z", super::events::clock(at_ms))
+    format!("{year:04}-{month:02}-{day:02}T{}Z", clock(at_ms))
+}
+
+/// The time of day in UTC.
+pub(super) fn clock(at_ms: u64) -> String {
+    let (s, ms) = (at_ms / 1_000 % 86_400, at_ms % 1_000);
+    format!("{:02}:{:02}:{:02}.{ms:03}", s / 3_600, s / 60 % 60, s % 60)
 }
 
 fn date_and_time(text: &str) -> Option<u64> {

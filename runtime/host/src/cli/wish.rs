@@ -214,7 +214,7 @@ fn followed_text(value: &Value) -> String {
 
 fn change_row(change: &Value, wish: Option<&Value>) -> String {
     let count = wish.map_or_else(|| "deleted".to_owned(), |wish| field(wish, "count"));
-    let at = super::events::clock(change.get("at_ms").and_then(Value::as_u64).unwrap_or(0));
+    let at = super::when::clock(change.get("at_ms").and_then(Value::as_u64).unwrap_or(0));
     let [revision, gene, origin] = ["revision", "gene", "origin"].map(|key| field(change, key));
     format!("{revision:<9} {at}  {gene:<14} {origin:<9} {count}")
 }
@@ -287,7 +287,7 @@ fn history_text(answer: &Value) -> String {
             let at = change.get("at_ms").and_then(Value::as_u64).unwrap_or(0);
             vec![
                 field(change, "revision"),
-                super::events::clock(at),
+                super::when::clock(at),
                 field(change, "gene"),
                 field(change, "origin"),
                 count,

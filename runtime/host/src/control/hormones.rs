@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cyte_organism::ReleaseError;
+use cyte_organism::law::Trace;
 use http::{Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
@@ -24,7 +25,7 @@ const RELEASE_MAX: usize = 1_024;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a cell felt, as soon as the governor says so.
-pub type Felt = oneshot::Receiver<Option<Value>>;
+pub type Felt = oneshot::Receiver<Option<Trace>>;
 /// What became of a release, as soon as the governor says so.
 pub type Released = oneshot::Receiver<Result<(), ReleaseError>>;
 
@@ -62,7 +63,10 @@ pub(super) async fn felt(cell: &str, view: &dyn HostView) -> Response<Body> {
         Err(error) => return failed(StatusCode::NOT_FOUND, &error),
     };
     match timeout(PATIENCE, felt).await {
-        Ok(Ok(felt)) => object(&json!({"v": 1, "cell": cell, "felt": felt})),
+        Ok(Ok(felt)) => {
+            let felt = felt.map(|trace| json!({"why": trace.to_string(), "trace": trace}));
+            object(&json!({"v": 1, "cell": cell, "felt": felt}))
+        }
         _ => failed(StatusCode::SERVICE_UNAVAILABLE, &silent()),
     }
 }

@@ -8,12 +8,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use cyte_organism::phenotype::{Record, View};
 use cyte_store::{Begin, Listening, PhenotypeStore, StoreError};
-use futures_util::stream;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::server::{Body, Query, failed, line, lines_of, object};
+use super::server::{Body, Follower, Query, failed, followed, line, object};
 use crate::codes::Code;
 use crate::error::CliError;
 use crate::record::{Recorder, value};
@@ -25,18 +24,10 @@ const OPENING: Duration = Duration::from_millis(10);
 
 /// An answer to `GET /v1/events?since=MS`, one record a line.
 pub(super) async fn events(recorder: &Recorder, query: &Query) -> Response<Body> {
-    let reading = match store(recorder).await.and_then(|store| Reading::begin(store, query)) {
-        Ok(reading) => reading,
-        Err(error) => return failed(StatusCode::SERVICE_UNAVAILABLE, &error),
-    };
-    lines_of(stream::unfold(Some(reading), |reading| async move {
-        let mut reading = reading?;
-        match reading.next().await {
-            Ok(Some(chunk)) => Some((chunk, Some(reading))),
-            Ok(None) => None,
-            Err(error) => Some((line(&error.json()), None)),
-        }
-    }))
+    match store(recorder).await.and_then(|store| Reading::begin(store, query)) {
+        Ok(reading) => followed(reading),
+        Err(error) => failed(StatusCode::SERVICE_UNAVAILABLE, &error),
+    }
 }
 
 /// An answer to `GET /v1/phenotype`.
@@ -120,25 +111,6 @@ impl Reading {
         Ok(Self { store, begin, news })
     }
 
-    /// The next records as lines; a follower waits for them.
-    async fn next(&mut self) -> Result<Option<Bytes>, CliError> {
-        loop {
-            if let Some((news, _)) = &mut self.news {
-                news.mark_unchanged();
-            }
-            let page = self.page().await?;
-            if let Some((last, _)) = page.last() {
-                let text = self.text(&page);
-                self.begin = Begin::After(*last);
-                return Ok(Some(Bytes::from(text)));
-            }
-            let Some((news, _)) = &mut self.news else { return Ok(None) };
-            if news.changed().await.is_err() {
-                return Ok(None);
-            }
-        }
-    }
-
     async fn page(&self) -> Result<Vec<(u64, Record)>, CliError> {
         let (store, begin) = (Arc::clone(&self.store), self.begin);
         let read = tokio::task::spawn_blocking(move || store.events(begin)).await;
@@ -158,5 +130,25 @@ impl Reading {
             text.extend_from_slice(&line(&value(*number, record)));
         }
         text
+    }
+}
+
+impl Follower for Reading {
+    async fn next(&mut self) -> Result<Option<Bytes>, CliError> {
+        loop {
+            if let Some((news, _)) = &mut self.news {
+                news.mark_unchanged();
+            }
+            let page = self.page().await?;
+            if let Some((last, _)) = page.last() {
+                let text = self.text(&page);
+                self.begin = Begin::After(*last);
+                return Ok(Some(Bytes::from(text)));
+            }
+            let Some((news, _)) = &mut self.news else { return Ok(None) };
+            if news.changed().await.is_err() {
+                return Ok(None);
+            }
+        }
     }
 }

@@ -239,6 +239,27 @@ where
     }))
 }
 
+/// One who goes on reading.
+pub(super) trait Follower: Send + Sync + 'static {
+    /// The next lines; waits for them. `None` where there is no more to come.
+    ///
+    /// # Errors
+    /// Why it cannot go on; the last line that is sent.
+    fn next(&mut self) -> impl Future<Output = Result<Option<Bytes>, CliError>> + Send + Sync;
+}
+
+/// An answer of what a follower reads, as long as the peer listens.
+pub(super) fn followed(follower: impl Follower) -> Response<Body> {
+    lines_of(stream::unfold(Some(follower), |follower| async move {
+        let mut follower = follower?;
+        match follower.next().await {
+            Ok(Some(chunk)) => Some((chunk, Some(follower))),
+            Ok(None) => None,
+            Err(error) => Some((line(&error.json()), None)),
+        }
+    }))
+}
+
 /// An answer of one object a line, as long as the peer listens.
 pub(super) fn lines_of(chunks: impl Stream<Item = Bytes> + Send + Sync + 'static) -> Response<Body> {
     let frames = chunks.map(|chunk| Ok::<_, Infallible>(Frame::data(chunk)));

@@ -8,7 +8,6 @@ use bytes::Bytes;
 use cyte_dna::GeneName;
 use cyte_organism::wish::Definition;
 use cyte_store::{Change, Listening, News, Watcher};
-use futures_util::stream;
 use http::{Method, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
@@ -16,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::HostView;
-use super::server::{Body, Query, answered, failed, line, lines_of, unescape};
+use super::server::{Body, Follower, Query, answered, failed, followed, line, unescape};
 use crate::codes::Code;
 use crate::error::CliError;
 use crate::wishes::{FILE_MAX, Wishes, definition_value};
@@ -113,18 +112,10 @@ fn text_of(bytes: &Bytes) -> Result<String, CliError> {
 /// Without a revision the first line is all that is wanted at one revision. So is the next line for
 /// whoever was so slow that changes are forgotten: nothing is ever missed without a word.
 pub(super) async fn follow(query: &Query, view: Arc<dyn HostView>) -> Response<Body> {
-    let following = match Following::begin(view.wishes(), query) {
-        Ok(following) => following,
-        Err(error) => return failed(StatusCode::BAD_REQUEST, &error),
-    };
-    lines_of(stream::unfold(Some(following), |following| async move {
-        let mut following = following?;
-        match following.next().await {
-            Ok(Some(chunk)) => Some((chunk, Some(following))),
-            Ok(None) => None,
-            Err(error) => Some((line(&error.json()), None)),
-        }
-    }))
+    match Following::begin(view.wishes(), query) {
+        Ok(following) => followed(following),
+        Err(error) => failed(StatusCode::BAD_REQUEST, &error),
+    }
 }
 
 /// One who follows the gene store.
@@ -156,7 +147,22 @@ impl Following {
         Ok(Self { watcher: Some(watcher), news, _listening: listening, gene, first })
     }
 
-    /// The next changes as lines; waits for them.
+    fn lines(&self, changes: &[Change]) -> Vec<u8> {
+        let wanted =
+            changes.iter().filter(|change| self.gene.as_ref().is_none_or(|gene| *gene == change.gene));
+        let mut text = Vec::new();
+        for change in wanted {
+            let mut value = json!(change);
+            if let Some(object) = value.as_object_mut() {
+                object.insert("v".into(), 1.into());
+            }
+            text.extend_from_slice(&line(&value));
+        }
+        text
+    }
+}
+
+impl Follower for Following {
     async fn next(&mut self) -> Result<Option<Bytes>, CliError> {
         if let Some(first) = self.first.take() {
             return Ok(Some(first));
@@ -181,20 +187,6 @@ impl Following {
                 return Ok(Some(Bytes::from(text)));
             }
         }
-    }
-
-    fn lines(&self, changes: &[Change]) -> Vec<u8> {
-        let wanted =
-            changes.iter().filter(|change| self.gene.as_ref().is_none_or(|gene| *gene == change.gene));
-        let mut text = Vec::new();
-        for change in wanted {
-            let mut value = json!(change);
-            if let Some(object) = value.as_object_mut() {
-                object.insert("v".into(), 1.into());
-            }
-            text.extend_from_slice(&line(&value));
-        }
-        text
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use cyte_dna::limits::BIRTHS_TOLD_PER_S;
 use cyte_dna::{GeneName, Role};
 use cyte_engine::Tissue;
-use cyte_organism::lineage::{Birth, CellId, Niche};
+use cyte_organism::lineage::{Birth, CellId};
 use cyte_organism::phenotype::{Census, Event, Requests};
 
 /// What a tissue counted since the host started: numbers that only grow.
@@ -76,15 +76,8 @@ impl Observed for Tissue {
 
     fn look(&self) -> Look {
         let seen = self.seen();
-        let now = self.snapshot();
-        let birth = |cell: &cyte_engine::CellSnapshot| Birth {
-            id: CellId(cell.id),
-            mother_niche: None,
-            mother: cell.mother.map(CellId),
-            generation: cell.generation,
-            niche: Niche(cell.niche),
-        };
-        Look { seen, p50_us: now.p50_us, p99_us: now.p99_us, cells: now.cells.iter().map(birth).collect() }
+        let (p50_us, p99_us) = self.latency_us();
+        Look { seen, p50_us, p99_us, cells: self.births() }
     }
 }
 
@@ -200,6 +193,7 @@ fn small(number: u64) -> u32 {
 mod tests {
     use super::*;
     use crate::record::tests::Fake;
+    use cyte_organism::lineage::Niche;
 
     fn cell(id: u64, generation: u64) -> Birth {
         Birth { id: CellId(id), mother: None, mother_niche: None, generation, niche: Niche(1) }

@@ -1,11 +1,16 @@
 //! The law under a neuron: asked as a host asks it, its orders in the law's registers.
 
+use cyte_dna::limits::NEURON_EVERY_MS;
+
 use super::control::{Look, Mind, Order};
 use super::scenario::{Scenario, ScenarioError};
 use crate::Nanos;
 use crate::constants::ClassSpec;
 use crate::law::{ClassId, Decision, Demand, Law, Transport};
-use crate::neuron::{self, ASK_EVERY, Watch};
+use crate::neuron::{self, Watch};
+
+/// How often a host asks at most.
+const ASK_EVERY: Nanos = Nanos::from_millis(NEURON_EVERY_MS);
 
 /// The law as a host runs it, and a neuron beside it.
 #[derive(Debug)]

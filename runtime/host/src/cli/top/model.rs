@@ -6,6 +6,8 @@ use std::time::Instant;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::cli::table::number;
+
 /// What a host said at one moment.
 #[derive(Debug, Clone)]
 pub(super) struct Look {
@@ -193,10 +195,6 @@ fn part<'v>(value: &'v Value, key: &str) -> &'v Value {
 
 fn list<'v>(value: &'v Value, key: &str) -> &'v [Value] {
     part(value, key).as_array().map_or(&[], Vec::as_slice)
-}
-
-fn number(value: &Value, key: &str) -> u64 {
-    part(value, key).as_u64().unwrap_or(0)
 }
 
 fn text(value: &Value, key: &str) -> String {
