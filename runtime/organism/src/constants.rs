@@ -44,6 +44,9 @@ pub const ADVICE_TICKS: u64 = 10;
 /// A class that is owed a birth waits no longer than this before it goes first.
 pub const OWED_MAX: Nanos = Nanos::from_millis(500);
 
+/// A cell that the peak of so long needed does not go.
+pub const PEAK_WINDOW: Nanos = Nanos::from_millis(1_000);
+
 /// Most classes one law decides for (as many genes as a DNA may hold).
 pub const CLASSES_MAX: usize = 4_096;
 

@@ -213,11 +213,10 @@ pub(crate) const OTHERS: &[(&str, &str)] = &[
     ("start", "from the start of the process to the first answer, memory when idle, size of the binary"),
     ("spin", "two requests that compute for ever on two cores, and a healthy gene beside them"),
     ("instructions", "instructions a request by callgrind, a guard where time cannot be one"),
-    ("tide", "a population under a changing load: the hormone law, Knative's rule, on demand"),
+    ("wake", "from a stem to the first message it takes, and the pool back at its goal"),
+    ("full", "a gene that only computes at 110 % of what the cores can do: the law, fixed populations"),
+    ("ebb", "memory after a burst of cells, against memory before it"),
 ];
-
-/// Those that take minutes and run only by name.
-pub(crate) const LONG: &[&str] = &["instructions", "tide"];
 
 /// A body of the digest case: a JSON array of items, 4 KiB long (never longer, under 100 bytes
 /// shorter), always the same; with the number of its items and the sum of their scores.

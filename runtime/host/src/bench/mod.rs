@@ -11,6 +11,8 @@
 
 mod cases;
 mod client;
+mod ebb;
+mod full;
 mod instructions;
 mod load;
 mod machine;
@@ -22,6 +24,9 @@ mod start;
 mod stats;
 mod systems;
 mod tide;
+mod volley;
+mod wake;
+mod watcher;
 mod wire;
 
 use std::io;
@@ -42,7 +47,8 @@ pub type Component<'a> = &'a dyn Fn(&str) -> Result<PathBuf, String>;
 
 /// What to measure and with what.
 pub struct BenchArgs<'a> {
-    /// Names of cases; none means all but `instructions` and `tide`, which take minutes.
+    /// Names of cases; none means all but those that take minutes: `instructions`, `full`, `ebb` and
+    /// the tides.
     pub cases: Vec<String>,
     /// The reference server's binary; without it, figures against hyper stay open.
     pub reference: Option<PathBuf>,
@@ -61,7 +67,7 @@ pub struct BenchArgs<'a> {
     pub window: Duration,
     /// An earlier JSON report; instruction counts above it by 5 % are short.
     pub baseline: Option<PathBuf>,
-    /// The folder into which the pictures of `tide` go, if anywhere.
+    /// The folder into which the pictures of the tides go, if anywhere.
     pub pictures: Option<PathBuf>,
     /// Told what is going on.
     pub progress: Progress<'a>,
@@ -147,7 +153,8 @@ pub enum BenchError {
 #[must_use]
 pub fn list() -> Vec<(&'static str, &'static str)> {
     let compared = cases::CASES.iter().map(|case| (case.name, case.about));
-    compared.chain(cases::OTHERS.iter().copied()).collect()
+    let tides = tide::WORKLOADS.iter().map(|workload| (workload.name, workload.about));
+    compared.chain(cases::OTHERS.iter().copied()).chain(tides).collect()
 }
 
 /// Measure. Blocks for minutes: rounds x seconds x systems for each case.
@@ -167,15 +174,27 @@ pub fn run(args: &BenchArgs<'_>) -> Result<Report, BenchError> {
             "start" => start::run(&bench, args.progress),
             "spin" => spin::run(&bench, args.progress),
             "instructions" => instructions::run(&bench, args.progress),
-            "tide" => tide::run(&bench, args.progress),
-            _ => match cases::CASES.iter().find(|case| case.name == name) {
-                Some(case) => rounds::run(&bench, case, args.progress),
+            "wake" => wake::run(&bench, args.progress),
+            "full" => full::run(&bench, args.progress),
+            "ebb" => ebb::run(&bench, args.progress),
+            _ => match other(&bench, name) {
+                Some(report) => report,
                 None => continue,
             },
         });
         args.go_on()?;
     }
     Ok(Report { v: 1, machine, placement: bench.placement, systems, cases: reports })
+}
+
+/// A case that is a row of a table.
+fn other(bench: &systems::Bench<'_>, name: &str) -> Option<CaseReport> {
+    let progress = bench.args.progress;
+    if let Some(workload) = tide::WORKLOADS.iter().find(|workload| workload.name == name) {
+        return Some(tide::run(bench, workload, progress));
+    }
+    let case = cases::CASES.iter().find(|case| case.name == name)?;
+    Some(rounds::run(bench, case, progress))
 }
 
 /// The names to run, checked.
@@ -188,7 +207,7 @@ fn chosen(args: &BenchArgs<'_>) -> Result<Vec<&'static str>, BenchError> {
     }
     let known: Vec<&'static str> = list().into_iter().map(|(name, _)| name).collect();
     if args.cases.is_empty() {
-        return Ok(known.into_iter().filter(|name| !cases::LONG.contains(name)).collect());
+        return Ok(known.into_iter().filter(|name| !is_long(name)).collect());
     }
     let find = |name: &String| {
         known
@@ -198,6 +217,11 @@ fn chosen(args: &BenchArgs<'_>) -> Result<Vec<&'static str>, BenchError> {
             .ok_or_else(|| BenchError::UnknownCase { name: name.clone(), known: known.join(", ") })
     };
     args.cases.iter().map(find).collect()
+}
+
+/// Whether a case takes minutes and runs only by name.
+fn is_long(name: &str) -> bool {
+    matches!(name, "instructions" | "full" | "ebb") || name.starts_with("tide-")
 }
 
 #[cfg(test)]

@@ -29,7 +29,8 @@ use crate::workshop::Mode;
     )
 )]
 pub(super) struct Bench {
-    /// Which cases; without a name, all but `instructions` and `tide`
+    /// Which cases; without a name, all but those that take minutes: `instructions`, `full`, `ebb`,
+    /// and `tide-step`, `-single`, `-flash`, `-sine`, `-crash`
     cases: Vec<String>,
     /// The binary that is measured [default: this one]
     #[arg(long, value_name = "FILE")]
@@ -55,7 +56,7 @@ pub(super) struct Bench {
     /// An earlier report (--output json); more instructions than it are a failure
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
-    /// The folder into which `tide` draws load, population and late requests over time
+    /// The folder into which the tides draw load, population and late requests over time
     #[arg(long, value_name = "DIR")]
     pictures: Option<PathBuf>,
 }

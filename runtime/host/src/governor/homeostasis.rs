@@ -247,6 +247,7 @@ fn sample<'a>((at, (seen, service)): (usize, (&'a Seen, &Service)), truth: f64) 
         class: class(at),
         cells: &seen.cells,
         queued: tally.queued,
+        peak: tally.peak,
         head: tally.head,
         arrived: tally.arrived,
         service: Nanos(service.mean_held as u64),

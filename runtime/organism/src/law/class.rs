@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::peak::Peak;
 use super::{Advice, ClassSample, Trace, Transport};
 use crate::Nanos;
 use crate::constants::{ClassSpec, Constants, DRAIN_MIN, RATE_HALF_LIFE};
@@ -70,6 +71,7 @@ pub(crate) struct Class {
     pub(crate) computes: bool,
     /// See [`super::Demand::soon_ppm`].
     pub(crate) soon_ppm: u32,
+    peak: Peak,
     is_known: bool,
     rate: f64,
     arrived: u64,
@@ -97,6 +99,7 @@ impl Class {
             useful: u32::MAX,
             computes: false,
             soon_ppm: 0,
+            peak: Peak::default(),
             is_known: false,
             rate: 0.0,
             arrived: 0,
@@ -119,6 +122,11 @@ impl Class {
             Some((Advice::Target(target), _)) => target.max(1),
             _ => u32::MAX,
         }
+    }
+
+    /// Cells that the most messages of late needed.
+    pub(crate) fn needed_lately(&self) -> u32 {
+        self.peak.most().div_ceil(self.spec.slots.max(1))
     }
 
     /// Whether it may have one more cell and still hold no more than its share.
@@ -153,6 +161,7 @@ impl Class {
     ) {
         self.census = self.family.follow(sample.cells);
         self.count(elapsed, sample);
+        self.peak.note(now, sample.peak);
         self.advice = self.advice.filter(|(_, until)| now < *until);
         let (scale, demand) = self.scale(now, constants, sample);
         self.remember(elapsed, constants, &scale);
@@ -178,7 +187,9 @@ impl Class {
             self.renewals = self.renewals.saturating_add(i64::try_from(retired).unwrap_or(i64::MAX));
         }
         self.is_known = true;
-        let soon = sample.activation.0 as f64 * 1e6 / sample.service.0 as f64;
+        // Who gets a slot before the wait is felt needs no cell.
+        let horizon = sample.activation.max(self.spec.pain());
+        let soon = horizon.0 as f64 * 1e6 / sample.service.0 as f64;
         self.soon_ppm = if sample.service.0 == 0 { 0 } else { soon.min(1e6) as u32 };
         self.arrived = sample.arrived;
         self.retired = sample.retired;

@@ -58,7 +58,7 @@ fn doomed(run: &Run<'_>, class: &mut Class, since: Nanos, is_greediest: bool) ->
     // A rate with memory: what adds up to less than one death is kept, but never hoarded.
     let most = f64::from(cap(run, class));
     class.deaths = (class.deaths + class.death_rate * since.0 as f64 / 1e9).min(most);
-    (Cause::Surplus, class.deaths as u32)
+    (Cause::Surplus, (class.deaths as u32).min(living.saturating_sub(class.needed_lately())))
 }
 
 /// Fills `candidates` with who may die, those to go first at the front.

@@ -147,6 +147,7 @@ impl Stand {
             class: self.id,
             cells: &self.cells,
             queued: class.queued,
+            peak: class.peak,
             head: (class.queued > 0).then_some(head),
             arrived: class.arrived,
             service: nanos(class.service_us),

@@ -193,6 +193,7 @@ fn a_look_holds_what_the_law_was_shown() {
         class: law::ClassId(1),
         cells: &cells,
         queued: 2,
+        peak: 9,
         head: Some(Nanos::from_millis(90)),
         arrived: 7,
         service: Nanos(1_999),

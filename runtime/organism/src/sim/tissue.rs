@@ -31,6 +31,8 @@ pub(super) struct Tissue {
     /// `S` as a host would have it: an average over what finished.
     pub(super) service: f64,
     pub(super) gauge: Gauge,
+    /// The peak of the last gauge.
+    peaked: u32,
     pub(super) gauged: Nanos,
     /// Least queue delay of this and of the last window of 100 ms.
     pub(super) delay: (Nanos, Nanos, Nanos),
@@ -49,6 +51,7 @@ impl Tissue {
             arrived: 0,
             service: 0.0,
             gauge: Gauge::default(),
+            peaked: 0,
             gauged: Nanos(0),
             delay: (Nanos(0), Nanos(0), Nanos(0)),
             meter: Meter::new(&plan.name, target, seconds),
@@ -83,7 +86,7 @@ impl Tissue {
             need: self.need(constants, t).max(self.need(constants, ahead)),
             ..self.gauge
         };
-        self.gauge.peak = 0;
+        self.peaked = std::mem::take(&mut self.gauge.peak);
         self.peak();
         gauge
     }
@@ -93,6 +96,7 @@ impl Tissue {
             class: ClassId(class as u32),
             cells: self.cells.last_readings(),
             queued: self.queue.len() as u32,
+            peak: self.peaked,
             head: self.queue.front().copied(),
             arrived: self.arrived,
             service: Nanos(self.service as u64),

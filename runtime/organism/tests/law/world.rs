@@ -101,6 +101,7 @@ impl World {
                 class: ClassId(id as u32),
                 cells: &tissue.cells,
                 queued: tissue.queued,
+                peak: tissue.cells.iter().fold(tissue.queued, |sum, cell| sum.saturating_add(cell.inflight)),
                 head: tissue.head,
                 arrived: tissue.arrived,
                 service: Nanos::from_millis(50),

@@ -1,5 +1,5 @@
 //! Waits fifty milliseconds, then answers with the same twenty bytes as the others, over `wasi:http`
-//! 0.3.
+//! 0.3. A request to `/trap` ends its cell and all that is in it.
 
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ struct Sleep;
 const SPAN: Duration = Duration::from_millis(50);
 
 impl Drone for Sleep {
-    async fn handle(_request: Request) -> Result<Response, Error> {
+    async fn handle(request: Request) -> Result<Response, Error> {
+        assert!(request.path() != "/trap", "as asked");
         sleep(SPAN).await;
         Ok(Response::text("hello from wasm gene"))
     }

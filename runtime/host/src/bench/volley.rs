@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use cyte_organism::Nanos;
+use cyte_organism::sim::{Arrivals, Load};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::client::conn::http1::{self, SendRequest};
@@ -21,27 +22,55 @@ use tokio::time::{sleep_until, timeout};
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Connections at once at most; who finds none free fails.
 const CONNECTIONS: usize = 2_048;
+/// The same requests for everybody.
+pub(super) const SEED: u64 = 1;
 
-/// One request: when it should have been sent, and how long its answer took from then; `None` where
-/// there was none, or another than 200.
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// Status 200, and whole.
+    Answered,
+    /// Its cell died with it.
+    Lost,
+    /// The host has no capacity for it and says so.
+    Refused,
+    /// Anything else, and silence.
+    Failed,
+}
+
+/// One request.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shot {
+    /// When it should have been sent.
     pub(super) due: Nanos,
-    pub(super) took: Option<Nanos>,
+    /// How long it took from then.
+    pub(super) took: Nanos,
+    pub(super) end: End,
 }
 
 type Free = Arc<Mutex<VecDeque<SendRequest<Empty<Bytes>>>>>;
 
+/// When the requests of a load are to be sent.
+pub(super) fn due(load: &Load, seconds: f64) -> Vec<Nanos> {
+    let mut arrivals = Arrivals::new(load.clone(), SEED);
+    let (mut due, mut t) = (Vec::new(), 0.0);
+    while let Some(next) = arrivals.next(t).filter(|next| *next < seconds) {
+        t = next;
+        if arrivals.is_real(t) {
+            due.push(Nanos((t * 1e9) as u64));
+        }
+    }
+    due
+}
+
 /// Sends a request at each of these times after `began`; what became of them, in the order of time.
-pub(super) fn send(
+pub(super) fn fire(
     address: SocketAddr,
     due: &[Nanos],
     began: Instant,
     stop: &AtomicBool,
 ) -> Result<Vec<Shot>, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| error.to_string())?;
-    runtime.block_on(async {
+    alone(async {
         let free = Free::default();
         let (mut under_way, mut shots) = (JoinSet::new(), Vec::with_capacity(due.len()));
         for due in due {
@@ -56,7 +85,7 @@ pub(super) fn send(
             if is_room {
                 under_way.spawn(shoot(address, free.clone(), *due, at));
             } else {
-                shots.push(Shot { due: *due, took: None });
+                shots.push(Shot { due: *due, took: Nanos(0), end: End::Failed });
             }
             while let Some(ended) = under_way.try_join_next() {
                 shots.push(ended.map_err(|error| error.to_string())?);
@@ -67,29 +96,51 @@ pub(super) fn send(
         }
         shots.sort_unstable_by_key(|shot| shot.due);
         Ok(shots)
+    })?
+}
+
+/// Sends `count` requests for `path` one after the other; how many of them were lost.
+pub(super) fn one_by_one(address: SocketAddr, path: &'static str, count: u32) -> Result<u32, String> {
+    alone(async {
+        let free = Free::default();
+        let mut lost = 0;
+        for _ in 0..count {
+            let end = timeout(PATIENCE, ask(address, &free, path)).await;
+            lost += u32::from(matches!(end, Ok(Some(End::Lost))));
+        }
+        lost
     })
 }
 
-async fn shoot(address: SocketAddr, free: Free, due: Nanos, at: Instant) -> Shot {
-    let answered =
-        timeout(PATIENCE, ask(address, &free)).await.is_ok_and(|answered| answered.unwrap_or(false));
-    let took = Nanos(u64::try_from(at.elapsed().as_nanos()).unwrap_or(u64::MAX));
-    Shot { due, took: answered.then_some(took) }
+fn alone<T>(work: impl Future<Output = T>) -> Result<T, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    Ok(runtime.map_err(|error| error.to_string())?.block_on(work))
 }
 
-/// One request; whether the answer was 200 and whole.
-async fn ask(address: SocketAddr, free: &Free) -> Option<bool> {
+async fn shoot(address: SocketAddr, free: Free, due: Nanos, at: Instant) -> Shot {
+    let end = timeout(PATIENCE, ask(address, &free, "/")).await;
+    let took = Nanos(u64::try_from(at.elapsed().as_nanos()).unwrap_or(u64::MAX));
+    Shot { due, took, end: end.ok().flatten().unwrap_or(End::Failed) }
+}
+
+/// One request.
+async fn ask(address: SocketAddr, free: &Free, path: &'static str) -> Option<End> {
     let known = free.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
     let mut connection = match known.filter(SendRequest::is_ready) {
         Some(connection) => connection,
         None => connect(address).await?,
     };
-    let request = Request::get("/").header("host", "bench").body(Empty::new()).ok()?;
+    let request = Request::get(path).header("host", "bench").body(Empty::new()).ok()?;
     let response = connection.send_request(request).await.ok()?;
-    let is_well = response.status() == StatusCode::OK;
+    let end = match response.status() {
+        StatusCode::OK => End::Answered,
+        StatusCode::BAD_GATEWAY => End::Lost,
+        StatusCode::SERVICE_UNAVAILABLE => End::Refused,
+        _ => End::Failed,
+    };
     response.into_body().collect().await.ok()?;
     free.lock().unwrap_or_else(PoisonError::into_inner).push_front(connection);
-    Some(is_well)
+    Some(end)
 }
 
 async fn connect(address: SocketAddr) -> Option<SendRequest<Empty<Bytes>>> {
