@@ -278,6 +278,20 @@ fn outbound_call() {
 }
 
 #[test]
+fn tide() {
+    example("tide");
+    let ran = shell("sh examples/tide/breathe 8").env("CYTE", BINARY).output().unwrap();
+    let (shown, said) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    assert!(ran.status.success() && said.is_empty(), "{shown}{said}");
+    let count = |line: &str| line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    let rows: Vec<Vec<usize>> = shown.lines().skip(1).map(count).collect();
+    assert_eq!(rows.len(), 8, "{shown}");
+    // Second, clients, cells.
+    let (early, late) = (rows[0][2], rows[6][2]);
+    assert!((1..=4).contains(&early) && late >= 8, "more cells for more clients\n{shown}");
+}
+
+#[test]
 fn task_wc() {
     example("task-wc");
 }
