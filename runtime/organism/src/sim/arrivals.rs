@@ -37,6 +37,7 @@ impl Arrivals {
                 mean + amplitude * libm::sin(2.0 * std::f64::consts::PI * t / period)
             }
             Load::Bursty { base, each, .. } => base + each * f64::from(self.on),
+            Load::Trace { every, rates } => rates.get((t / every) as usize).copied().unwrap_or(0.0),
         }
     }
 
@@ -48,6 +49,7 @@ impl Arrivals {
             Load::Flash { base, height, at, .. } => base * (1.0 + height * at.len() as f64),
             Load::Sine { mean, amplitude, .. } => mean + amplitude,
             Load::Bursty { base, sources, each, .. } => base + each * f64::from(*sources),
+            Load::Trace { rates, .. } => rates.iter().copied().fold(0.0, f64::max),
         }
     }
 
@@ -161,6 +163,9 @@ mod tests {
         assert!((arrivals.rate(80.5) - 400.0 * (1.0 + 14.0 / std::f64::consts::E)).abs() < 1e-6);
         let tide = Arrivals::new(Load::Sine { mean: 1_600.0, amplitude: 1_400.0, period: 120.0 }, 1);
         assert!((tide.rate(30.0) - 3_000.0).abs() < 1e-6 && (tide.rate(90.0) - 200.0).abs() < 1e-6);
+        let trace = Arrivals::new(Load::Trace { every: 0.5, rates: vec![10.0, 30.0] }, 1);
+        assert_eq!([0.0, 0.6, 1.0].map(|t| trace.rate(t)), [10.0, 30.0, 0.0]);
+        assert_eq!(trace.most(), 30.0);
     }
 
     #[test]

@@ -187,6 +187,13 @@ pub enum Load {
         /// Shape of both distributions, above 1.
         shape: f64,
     },
+    /// Rates that were measured, one after the other; nothing after the last.
+    Trace {
+        /// How long each of them lasts, in seconds.
+        every: f64,
+        /// Requests a second.
+        rates: Vec<f64>,
+    },
 }
 
 /// Something that befalls a class.
@@ -293,6 +300,11 @@ impl Load {
                 time("load on", *on)?;
                 time("load off", *off)?;
                 range("load shape", *shape, 1.05, 10.0)
+            }
+            Self::Trace { every, rates } => {
+                time("load every", *every)?;
+                range("number of rates", rates.len() as f64, 0.0, 100_000.0)?;
+                rates.iter().try_for_each(|found| rate("load rates", *found))
             }
         }
     }
