@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use cyte_dna::{Digest, limits};
+use cyte_dna::{Digest, GeneName, limits};
 use serde::{Deserialize, Serialize};
 
 use super::Segment;
@@ -128,9 +128,9 @@ impl Recording {
     fn from_body(body: &[u8]) -> Result<Self, RecordingError> {
         let unreadable = |by: &str| RecordingError::Unreadable { part: "body", by: by.to_owned() };
         let (about, rest) = postcard::take_from_bytes::<About>(body).map_err(|_| unreadable("unknown"))?;
-        let is_short = about.cyte.len() <= VERSION_BYTES && about.reason.len() <= limits::FLIGHT_REASON_BYTES;
+        let is_plain = is_plain(&about);
         let read = postcard::take_from_bytes::<Vec<Segment>>(rest).ok().filter(|(_, rest)| rest.is_empty());
-        let (segments, _) = read.filter(|_| is_short).ok_or_else(|| unreadable(&about.cyte))?;
+        let (segments, _) = read.filter(|_| is_plain).ok_or_else(|| unreadable(&about.cyte))?;
         Ok(Self { about, segments: segments.into_iter().map(Arc::new).collect() })
     }
 
@@ -152,6 +152,16 @@ impl Recording {
     fn bytes(&self) -> usize {
         self.segments.iter().map(|segment| segment.bytes()).sum()
     }
+}
+
+/// Whether its words are such as a host writes: they are shown on terminals and become names of files.
+fn is_plain(about: &About) -> bool {
+    let is_text = |text: &str, most: usize| text.len() <= most && !text.contains(char::is_control);
+    is_text(&about.cyte, VERSION_BYTES)
+        && is_text(&about.organism, limits::NAME_MAX_BYTES)
+        && is_text(&about.reason, limits::FLIGHT_REASON_BYTES)
+        && about.genes.len() <= limits::GENES
+        && about.genes.iter().all(|gene| GeneName::new(gene).is_ok())
 }
 
 /// What stands between head and digest, if both fit.
@@ -234,6 +244,17 @@ mod tests {
         assert_eq!(error(&sealed(older)), RecordingError::Damaged);
         let large = vec![0; limits::FLIGHT_FILE_BYTES as usize + 1];
         assert_eq!(error(&large), RecordingError::TooLarge);
+        // Words that no host writes: they would reach terminals and names of files.
+        let said: [fn(&mut About); 3] = [
+            |about| about.genes = vec!["../../x".to_owned()],
+            |about| about.organism = "\u{1b}[2J".to_owned(),
+            |about| about.reason = "x".repeat(limits::FLIGHT_REASON_BYTES + 1),
+        ];
+        for say in said {
+            let mut odd = recording();
+            say(&mut odd.about);
+            assert!(matches!(error(&odd.to_bytes()), RecordingError::Unreadable { .. }));
+        }
         // Whole, and yet nothing that can be read.
         let mut odd = good;
         odd[20] = 0xff;
