@@ -2,6 +2,7 @@
 
 mod text;
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -64,7 +65,8 @@ struct Flown {
     verdict: Verdict,
     table: Timeline,
     curve: Timeline,
-    deeds: Vec<Deed>,
+    /// The last ones.
+    deeds: VecDeque<Deed>,
     deeds_in_all: usize,
     simulated: Option<Prediction>,
 }
@@ -96,7 +98,7 @@ fn fly(recording: Recording, simulate: bool) -> Result<Flown, RecordingError> {
     let from = recording.segments.first().map_or(Nanos(0), |segment| segment.from);
     let timeline = |parts| Timeline::new(from, recording.span(), parts, recording.about.genes.len());
     let (mut table, mut curve) = (timeline(ROWS), timeline(POINTS));
-    let (mut deeds, mut deeds_in_all) = (Vec::new(), 0);
+    let (mut deeds, mut deeds_in_all) = (VecDeque::new(), 0);
     let verdict = replay(&recording, |moment| {
         table.see(moment);
         curve.see(moment);
@@ -106,8 +108,9 @@ fn fly(recording: Recording, simulate: bool) -> Result<Flown, RecordingError> {
             add(&mut of_look, deed(at_s, decision));
         }
         deeds_in_all += of_look.len();
-        let room = DEEDS.saturating_sub(deeds.len());
-        deeds.extend(of_look.into_iter().take(room));
+        deeds.extend(of_look);
+        let surplus = deeds.len().saturating_sub(DEEDS);
+        deeds.drain(..surplus);
     })?;
     let simulated = if simulate { predict(&recording, 1)?.ok() } else { None };
     Ok(Flown { recording, verdict, table, curve, deeds, deeds_in_all, simulated })
@@ -150,6 +153,19 @@ impl Flown {
         rows.filter(|(_, rows)| rows.iter().any(|row| row.load > 0.0 || row.cells_most > 0))
     }
 
+    /// Mean cells of a class in the simulator, for each row; none where it was not asked.
+    fn simulated_cells(&self, class: usize, rows: &[Row]) -> Option<Vec<f64>> {
+        let simulated = self.simulated.as_ref()?.simulated.classes.get(class)?;
+        let mean = |row: &Row| {
+            let inside = row.from_s..row.from_s + row.for_s;
+            let within = simulated.points.iter().filter(|point| inside.contains(&point.at));
+            let (sum, count) =
+                within.fold((0.0, 0_u32), |(sum, count), point| (sum + f64::from(point.cells), count + 1));
+            sum / f64::from(count.max(1))
+        };
+        Some(rows.iter().map(mean).collect())
+    }
+
     /// Mean cells of a class: on the host, and in the simulator where it was asked.
     fn means(&self, class: usize) -> (f64, Option<f64>) {
         let end = self.recording.span().0 as f64 / 1e9 + 1.0;
@@ -167,7 +183,13 @@ fn value(flown: &Flown) -> Value {
     let about = &flown.recording.about;
     let class = |(at, rows): (usize, &[Row])| {
         let (mean, simulated) = flown.means(at);
-        json!({"gene": flown.gene(at), "mean_cells": mean, "simulated_mean_cells": simulated, "rows": rows})
+        json!({
+            "gene": flown.gene(at),
+            "mean_cells": mean,
+            "rows": rows,
+            "simulated_mean_cells": simulated,
+            "simulated_cells": flown.simulated_cells(at, rows),
+        })
     };
     let deed = |deed: &Deed| {
         json!({

@@ -6,8 +6,10 @@ use crate::constants::{ClassSpec, Constants};
 use crate::law::HostSample;
 use crate::sim::{ClassPlan, Controller, HostPlan, Load, Outcome, Scenario, ScenarioError, run};
 
-/// Parts of a recorded load; the simulated arrivals follow each part's rate.
-const PARTS: usize = 240;
+/// How finely a recorded load is told: about as often as the law looks.
+const PART: Nanos = Nanos::from_millis(25);
+/// Most parts of it.
+const PARTS: u64 = 4_800;
 
 /// A recording beside its simulation.
 #[derive(Debug)]
@@ -37,7 +39,8 @@ struct Learnt {
 pub fn scenario(recording: &Recording) -> Result<(Scenario, Timeline, Verdict), RecordingError> {
     let first = recording.segments.first().map_or(Nanos(0), |segment| segment.from);
     let classes = recording.about.genes.len();
-    let mut timeline = Timeline::new(first, recording.span(), PARTS, classes);
+    let parts = (recording.span().0 / PART.0).clamp(1, PARTS) as usize;
+    let mut timeline = Timeline::new(first, recording.span(), parts, classes);
     let mut learnt = vec![Learnt::default(); classes];
     let mut constants = Constants::default();
     let (mut host, mut places) = (HostSample::default(), 0_u32);

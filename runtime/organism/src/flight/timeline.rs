@@ -38,6 +38,8 @@ pub struct Row {
 #[derive(Clone, Copy, Debug, Default)]
 struct Held {
     arrived: Option<u64>,
+    /// Arrivals between the look before and this one.
+    came: u64,
     cells: u32,
     wanted: f64,
     felt: f64,
@@ -71,19 +73,22 @@ impl Timeline {
 
     /// Takes in one look; they come in order.
     pub fn see(&mut self, moment: &Moment<'_>) {
+        for sample in moment.seen.samples() {
+            let Some(held) = self.held.get_mut(sample.class.0 as usize) else { continue };
+            held.came = sample.arrived.saturating_sub(held.arrived.unwrap_or(sample.arrived));
+            held.arrived = Some(sample.arrived);
+        }
         self.pass(moment.now);
         for sample in moment.seen.samples() {
             let class = sample.class.0 as usize;
             let view = moment.law.view(sample.class).copied().unwrap_or_default();
             let Some(held) = self.held.get_mut(class) else { continue };
-            let before = held.arrived.unwrap_or(sample.arrived);
             let cells = u32::try_from(sample.cells.len()).unwrap_or(u32::MAX);
-            *held = Held { arrived: Some(sample.arrived), cells, wanted: view.wanted, felt: view.felt_fast };
+            *held = Held { came: 0, cells, wanted: view.wanted, felt: view.felt_fast, ..*held };
             let part = self.part;
             let Some(row) = row_at(&mut self.rows, self.from, part, moment.now, sample.class) else {
                 continue;
             };
-            row.load += sample.arrived.saturating_sub(before) as f64 * 1e9 / part as f64;
             row.cells_most = row.cells_most.max(cells);
             row.waiting_most = row.waiting_most.max(sample.queued);
         }
@@ -99,9 +104,10 @@ impl Timeline {
         }
     }
 
-    /// Time passes: everything is as it was at the last look.
+    /// Time passes: everything is as it was at the last look, and what came since came evenly.
     fn pass(&mut self, now: Nanos) {
         let mut at = self.last.unwrap_or(now);
+        let passed = now.since(at).0.max(1) as f64;
         while at < now {
             let number = at.since(self.from).0 / self.part;
             let end = self.from + Nanos((number + 1).saturating_mul(self.part));
@@ -109,6 +115,7 @@ impl Timeline {
             let share = until.since(at).0 as f64 / self.part as f64;
             for (rows, held) in self.rows.iter_mut().zip(&self.held) {
                 let Some(row) = rows.get_mut(usize::try_from(number).unwrap_or(usize::MAX)) else { return };
+                row.load += held.came as f64 * 1e9 / passed * share;
                 row.cells += f64::from(held.cells) * share;
                 row.wanted += held.wanted * share;
                 row.felt += held.felt * share;

@@ -56,6 +56,9 @@ impl Arrivals {
     /// The next instant after `t` at which a request may arrive, and whether it does. `None` for a
     /// load that is never there.
     pub fn next(&mut self, t: f64) -> Option<f64> {
+        if let Load::Trace { every, rates } = &self.load {
+            return next_of(t, *every, rates);
+        }
         let most = self.most();
         if most <= 0.0 {
             return None;
@@ -66,7 +69,7 @@ impl Arrivals {
     /// Whether the candidate at `t` is a request: candidates come at the highest rate there is,
     /// and are thinned to the rate of the moment.
     pub fn is_real(&mut self, t: f64) -> bool {
-        self.dice.unit() * self.most() < self.rate(t)
+        matches!(self.load, Load::Trace { .. }) || self.dice.unit() * self.most() < self.rate(t)
     }
 
     /// Whether the rate at a later time depends on sources that switch.
@@ -103,6 +106,22 @@ impl Arrivals {
             _ => None,
         }
     }
+}
+
+/// The next of evenly spaced arrivals at measured rates.
+fn next_of(t: f64, every: f64, rates: &[f64]) -> Option<f64> {
+    let (mut at, mut left) = (t, 1.0);
+    let first = (t / every) as usize;
+    for (number, rate) in rates.iter().enumerate().skip(first) {
+        let end = (number + 1) as f64 * every;
+        let fits = (end - at).max(0.0) * rate;
+        if fits >= left {
+            return Some(at + left / rate);
+        }
+        left -= fits;
+        at = end;
+    }
+    None
 }
 
 fn crowd(since: f64, rise: f64, decay: f64) -> f64 {
@@ -166,6 +185,19 @@ mod tests {
         let trace = Arrivals::new(Load::Trace { every: 0.5, rates: vec![10.0, 30.0] }, 1);
         assert_eq!([0.0, 0.6, 1.0].map(|t| trace.rate(t)), [10.0, 30.0, 0.0]);
         assert_eq!(trace.most(), 30.0);
+    }
+
+    /// What was measured has its own chance in it: nothing is added to it, nothing is lost.
+    #[test]
+    fn measured_arrivals_come_evenly() {
+        let mut trace = Arrivals::new(Load::Trace { every: 0.1, rates: vec![100.0, 0.0, 25.0, 300.0] }, 1);
+        let (mut t, mut counts) = (0.0, [0; 4]);
+        while let Some(next) = trace.next(t) {
+            assert!(next > t && trace.is_real(next));
+            t = next;
+            counts[((t - 1e-9) / 0.1) as usize] += 1;
+        }
+        assert_eq!(counts, [10, 0, 2, 30]);
     }
 
     #[test]

@@ -130,7 +130,7 @@ impl ClassPlan {
     }
 }
 
-/// Requests a second over time. Arrivals are Poisson at that rate.
+/// Requests a second over time. Arrivals are Poisson at that rate, those of a trace evenly spaced.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Load {
