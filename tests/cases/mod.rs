@@ -5,6 +5,7 @@ mod components;
 mod control;
 mod dna;
 mod first_minutes;
+mod flight;
 mod help;
 mod hormones;
 mod hostile;

@@ -146,6 +146,25 @@ pub const NEURON_PAUSE_MS: (u64, u64) = (100, 10_000);
 /// The furthest a neuron may bend a demand, in thousandths of it.
 pub const NEURON_BIAS_PERMILLE: u32 = 250;
 
+// The flight recorder.
+
+/// How far back the flight recorder reaches, in milliseconds.
+pub const FLIGHT_MS: u64 = 60_000;
+/// How often it keeps the whole state of the law while anything happens, in milliseconds.
+pub const FLIGHT_KEYFRAME_MS: u64 = 5_000;
+/// What it holds in memory, in bytes.
+pub const FLIGHT_BYTES: usize = 8 << 20;
+/// The largest file that is read as a recording, in bytes.
+pub const FLIGHT_FILE_BYTES: u64 = 16 * MIB;
+/// Why a recording was made, in words, in bytes.
+pub const FLIGHT_REASON_BYTES: usize = 256;
+/// Recordings of incidents that a host keeps.
+pub const INCIDENTS_KEPT: usize = 8;
+/// The least time between two incidents that are recorded, in milliseconds.
+pub const INCIDENT_PAUSE_MS: u64 = 30_000;
+/// For how long requests must be refused without a pause until that is an incident, in milliseconds.
+pub const INCIDENT_SATURATED_MS: u64 = 2_000;
+
 // Compilation, in a child process.
 
 /// Size of a component that is compiled, in bytes.

@@ -73,6 +73,8 @@ pub enum Code {
     Bench,
     /// A scenario has a fault.
     Scenario,
+    /// A recording cannot be replayed.
+    Recording,
     /// The machine refused something that should have worked.
     Machine,
 }
@@ -293,6 +295,12 @@ static TABLE: &[Row] = &[
         "E408",
         1,
         "A scenario of `cyte sim` has a fault: the message shows the line.\n\nKeys that nobody reads and values out of range are faults. examples/scenarios has one file for\neach kind of load; copy the nearest.",
+    ),
+    row(
+        Code::Recording,
+        "E409",
+        1,
+        "A recording cannot be replayed: it is damaged, cut short, of a newer cyte, or something else.\n\nNothing of it was used. `cyte record --out FILE` makes one of a running host; a host keeps those of\nits last incidents in the folder `incidents` of its state folder. A recording replays on the version\nof cyte that made it, which the message names.",
     ),
     row(
         Code::Machine,

@@ -78,12 +78,13 @@ pub fn outbound(counts: &OutboundCounts) -> Counts {
     ])
 }
 
-/// What logs and events lost or cut.
-pub fn logs(dropped_bytes: u64, cut_lines: u64, warnings_dropped: u64) -> Counts {
+/// What logs, events and recordings of incidents lost or cut.
+pub fn logs(dropped_bytes: u64, cut_lines: u64, warnings_dropped: u64, incidents_dropped: u64) -> Counts {
     Counts::from([
         ("cyte_log_dropped_bytes_total", dropped_bytes),
         ("cyte_log_cut_lines_total", cut_lines),
         ("cyte_warnings_dropped_total", warnings_dropped),
+        ("cyte_incidents_dropped_total", incidents_dropped),
     ])
 }
 
@@ -112,7 +113,7 @@ mod tests {
         all.append(&mut tissues(std::iter::empty()));
         all.append(&mut front(&gateway.snapshot()));
         all.append(&mut outbound(&none));
-        all.append(&mut logs(8, 9, 10));
+        all.append(&mut logs(8, 9, 10, 11));
         assert_eq!(all.keys().copied().collect::<BTreeSet<_>>(), named);
         assert_eq!(all["cyte_outbound_idle_timeouts_total"], 6);
         assert_eq!(all["cyte_log_cut_lines_total"], 9);

@@ -162,6 +162,17 @@ pub enum Happening {
         /// When it is tried next, in milliseconds from now; none = when what stands against it changes.
         again_ms: Option<u64>,
     },
+    /// Something went wrong that is worth a look, and a recording of it is kept.
+    Incident {
+        /// What kind: `crash-loop`, `saturation` or `breach`.
+        kind: String,
+        /// The gene's name.
+        gene: String,
+        /// What happened.
+        why: String,
+        /// The recording, for `cyte replay`: its path within the state folder.
+        file: String,
+    },
     /// The host finishes what runs and takes nothing new.
     Draining {
         /// Why, for example the signal's name.

@@ -15,6 +15,7 @@ mod expression;
 mod ground;
 mod homeostasis;
 mod levels;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,7 @@ use cyte_dna::GeneName;
 pub use cyte_engine::Tally;
 use cyte_engine::{Alarm, Neuron, Ring};
 use cyte_organism::constants::Constants;
+use cyte_organism::flight::Recording;
 use cyte_organism::law::{Act, Decision, Demand, Trace};
 use cyte_organism::lineage::Niche;
 use cyte_organism::phenotype::Cause;
@@ -30,12 +32,15 @@ use cyte_organism::{Nanos, Reading, ReleaseError};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::event::{EventLog, Happening};
+use crate::flight::Flight;
 use census::Census;
 use expression::{Expression, Look};
 pub use expression::{Outlook, Pressure};
 pub use ground::{Ground, Soil};
 use homeostasis::{Homeostasis, Seen};
 pub use levels::Levels;
+use watch::Watch;
+pub use watch::{Incident, Kind};
 
 /// How soon the tissues are looked at after a cell died: many that die together cost one look.
 const AFTER_A_DEATH: Nanos = Nanos::from_millis(1);
@@ -96,6 +101,11 @@ pub enum Event {
         niche: Niche,
         /// Told what it felt; nothing where the law did not see it.
         answer: oneshot::Sender<Option<Trace>>,
+    },
+    /// Somebody wants to know what the law was told and decided lately.
+    Record {
+        /// Told it.
+        answer: oneshot::Sender<Recording>,
     },
     /// The host stops; the loop ends.
     Shutdown,
@@ -172,6 +182,8 @@ pub struct Charge {
     pub levels: Arc<Levels>,
     /// Who is asked what each class is to follow, where the DNA has one.
     pub neuron: Option<Arc<Neuron>>,
+    /// What makes recordings.
+    pub flight: Arc<Flight>,
     /// What is wanted.
     pub pressure: Pressure,
 }
@@ -191,6 +203,8 @@ pub struct Governor {
     is_awake: bool,
     levels: Arc<Levels>,
     neuron: Option<Arc<Neuron>>,
+    flight: Arc<Flight>,
+    watch: Watch,
     populations: Vec<Arc<dyn Population>>,
     census: Census,
     events: Arc<EventLog>,
@@ -224,7 +238,7 @@ impl Governor {
         inbox: mpsc::Receiver<Event>,
         charge: Charge,
     ) -> Self {
-        let Charge { constants, ground, awake, levels, neuron, pressure } = charge;
+        let Charge { constants, ground, awake, levels, neuron, flight, pressure } = charge;
         let census = Census::new(populations.len());
         Self {
             homeostasis: Homeostasis::new(constants, pressure.seed, populations.len()),
@@ -233,6 +247,8 @@ impl Governor {
             is_awake: awake,
             levels,
             neuron,
+            flight,
+            watch: Watch::default(),
             populations,
             census,
             events,
@@ -275,6 +291,8 @@ impl Governor {
             Event::Queued => self.feel(now),
             Event::CellDied { gene, cell, reason, born, served, cause } => {
                 self.expression.died(now, &gene, cause, born, served);
+                let incident = self.watch.died(now, &gene, cause, &reason);
+                self.keep(now, incident);
                 if self.census.may_tell(now) {
                     let gene = gene.to_string();
                     self.events.record(Happening::CellDied { gene, cell, cause, uses: served, reason });
@@ -301,6 +319,10 @@ impl Governor {
             Event::Ask { gene, niche, answer } => {
                 let felt = self.place_of(&gene).and_then(|at| self.homeostasis.trace(at, niche));
                 let _ = answer.send(felt);
+            }
+            Event::Record { answer } => {
+                let segments = self.homeostasis.segments();
+                let _ = answer.send(self.flight.recording("asked".to_owned(), now, segments));
             }
             Event::Shutdown => return Next::Stop,
         }
@@ -349,6 +371,7 @@ impl Governor {
             seen.least = self.expression.as_met(population.gene(), &seen.tally);
         }
         let has_decided = self.regulate(now);
+        self.watch_refusals(now);
         self.due = self.homeostasis.next_deadline(now);
         self.doze(now, !has_expressed && !has_decided);
         self.take_census(now, self.due.is_none());
@@ -455,6 +478,24 @@ impl Governor {
             });
         }
         !plan.start.is_empty() || !plan.stop.is_empty()
+    }
+
+    /// Requests that find no cell for long are an incident.
+    fn watch_refusals(&mut self, now: Nanos) {
+        let mut found = None;
+        for (population, seen) in self.populations.iter().zip(self.homeostasis.seen()) {
+            let incident = self.watch.refused(now, population.gene(), seen.tally.refused);
+            found = found.or(incident);
+        }
+        self.keep(now, found);
+    }
+
+    /// Keeps what the law was told until now, where that is worth it.
+    fn keep(&self, now: Nanos, incident: Option<Incident>) {
+        self.flight.too_soon(self.watch.missed());
+        if let Some(incident) = incident {
+            self.flight.keep(incident, now, self.homeostasis.segments());
+        }
     }
 
     /// Where nothing is left to do: sets the alarm, looks once more for what came before it was
@@ -619,6 +660,7 @@ mod tests {
             awake: false,
             levels: Arc::default(),
             neuron: None,
+            flight: Arc::default(),
             pressure,
         };
         (Governor::new(populations, events.clone(), ear.alarm(), inbox, charge), ear, events)

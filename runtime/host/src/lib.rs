@@ -14,6 +14,7 @@ pub mod control;
 pub mod counts;
 pub mod error;
 pub mod event;
+pub mod flight;
 pub mod governor;
 pub mod growth;
 mod hormones;

@@ -30,6 +30,7 @@ use crate::control::find::Place;
 use crate::control::{HostView, server};
 use crate::error::CliError;
 use crate::event::{EventLog, Happening};
+use crate::flight::Flight;
 use crate::governor::{self, Charge, Ear, Event, Governor, Population, Pressure, Soil};
 use crate::growth::{self, Governed, Grown};
 use crate::hormones::Hormone;
@@ -270,6 +271,7 @@ impl Host {
         let (place, control) = open_control(&threads, &mut state, front.runtime)?;
         let neuron = grown.iter().find_map(|gene| genome.neuron(gene.pre.clone()));
         start_recorder(&recorder, &state, &body.wishes, body.started_ms, &tissues)?;
+        let flight = Arc::new(flight(&state, &body.manifest, &tissues, &events)?);
         let view = Arc::new(View {
             state,
             manifest: body.manifest,
@@ -289,6 +291,7 @@ impl Host {
             outlook: Arc::default(),
             levels: Arc::default(),
             neuron,
+            flight,
             ear: ear.clone(),
             clock,
             address,
@@ -552,8 +555,21 @@ fn charge(view: &Arc<View>) -> Result<Charge, CliError> {
         seed: seed()?,
     };
     let ground = Box::new(Soil::new(view.genome.clone(), view.machine.cores));
-    let (levels, neuron) = (view.levels.clone(), view.neuron.clone());
-    Ok(Charge { constants, ground, awake: policy.awake, levels, neuron, pressure })
+    let (levels, neuron, flight) = (view.levels.clone(), view.neuron.clone(), view.flight.clone());
+    Ok(Charge { constants, ground, awake: policy.awake, levels, neuron, flight, pressure })
+}
+
+/// What makes recordings of these tissues, in their order.
+fn flight(
+    state: &StateFolder,
+    manifest: &Manifest,
+    tissues: &[Arc<Tissue>],
+    events: &Arc<EventLog>,
+) -> Result<Flight, CliError> {
+    let folder = state.dir().try_clone();
+    let folder = folder.map_err(|error| machine_error("cannot open the state folder once more", &error))?;
+    let genes = tissues.iter().map(|tissue| tissue.gene().name.to_string()).collect();
+    Ok(Flight::new(manifest.organism.to_string(), genes, folder, events.clone()))
 }
 
 fn seed() -> Result<u64, CliError> {

@@ -15,10 +15,11 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use crate::codes::Code;
-use crate::control::{Felt, HormoneView, HostView, Released, WishView};
+use crate::control::{Felt, HormoneView, HostView, Recorded, Released, WishView};
 use crate::counts::{self, Counts};
 use crate::error::CliError;
 use crate::event::{EventLog, Happening};
+use crate::flight::Flight;
 use crate::governor::{Ear, Event, Levels, Outlook};
 use crate::growth::Grown;
 use crate::hormones::Hormone;
@@ -51,6 +52,7 @@ pub struct View {
     pub(crate) outlook: Arc<Outlook>,
     pub(crate) levels: Arc<Levels>,
     pub(crate) neuron: Option<Arc<Neuron>>,
+    pub(crate) flight: Arc<Flight>,
     pub(crate) ear: Ear,
     pub(crate) clock: Clock,
     pub(crate) address: SocketAddr,
@@ -103,7 +105,12 @@ impl View {
         all.append(&mut counts::tissues(self.grown.iter().filter_map(|grown| grown.tissue.as_deref())));
         all.append(&mut counts::front(&self.gateway.snapshot()));
         all.append(&mut counts::outbound(&self.client.counts()));
-        all.append(&mut counts::logs(self.logs.dropped().0, self.logs.cut(), voice::dropped()));
+        all.append(&mut counts::logs(
+            self.logs.dropped().0,
+            self.logs.cut(),
+            voice::dropped(),
+            self.flight.dropped(),
+        ));
         all
     }
 
@@ -253,6 +260,15 @@ impl HostView for View {
 
     fn logs(&self) -> &Arc<GuestLog> {
         &self.logs
+    }
+
+    fn record(&self) -> Result<Recorded, CliError> {
+        let (answer, recorded) = oneshot::channel();
+        if !self.ear.tell(Event::Record { answer }) {
+            return Err(CliError::new(Code::Control, "cannot record", "too much waits for the governor")
+                .help("ask again: cyte record"));
+        }
+        Ok(recorded)
     }
 
     fn secrets(&self) -> Vec<String> {

@@ -73,7 +73,7 @@ pub(crate) fn within(name: &'static str, found: u64, min: u64, max: u64) -> Resu
 }
 
 /// The constants that hold for a whole host.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Constants {
     /// Time between two looks while anything happens.
     pub tick: Nanos,
@@ -201,6 +201,41 @@ impl Constants {
             stems_per_cell: share(pool.stems_per_cell_permille),
             refill: pool.refill_per_tick,
         }
+    }
+}
+
+#[cfg(feature = "host")]
+impl Constants {
+    /// The policies that these constants come from: [`Constants::new`] of them gives the same
+    /// constants, to the last bit. For constants that no DNA can state it gives others.
+    pub fn policies(&self) -> (HormonePolicy, PoolPolicy) {
+        let permille = |share: f64| libm::round(share * 1_000.0) as u32;
+        let ms = |span: Nanos| u32::try_from(span.as_millis()).unwrap_or(u32::MAX);
+        let hormones = HormonePolicy {
+            tick_ms: ms(self.tick),
+            reflex_gap_ms: ms(self.reflex_gap),
+            attenuation_permille: permille(self.attenuation),
+            report_max_permille: permille(self.report_max),
+            gain_permille: permille(self.gain),
+            grow_above_permille: permille(self.grow_above),
+            die_above_permille: permille(self.die_above),
+            headroom_permille: permille(self.headroom),
+            utilisation_max_permille: permille(self.utilisation_max),
+            feel_fast_ms: ms(self.feel_fast),
+            feel_slow_ms: ms(self.feel_slow),
+            death_ms: ms(self.death),
+            min_age_ms: ms(self.min_age),
+            deaths_per_tick_permille: permille(self.death_cap),
+            births_per_tick: self.birth_cap,
+            renewal_permille: self.renewal_permille,
+        };
+        let pool = PoolPolicy {
+            stems_min: self.stems_min,
+            stems_max: self.stems_max,
+            stems_per_cell_permille: permille(self.stems_per_cell),
+            refill_per_tick: self.refill,
+        };
+        (hormones, pool)
     }
 }
 

@@ -138,8 +138,9 @@ struct Node {
 }
 
 /// The hormones of one class: filled, spread, read. Keeps its space from run to run.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Endocrine {
+    #[serde(skip)]
     nodes: Vec<Node>,
     felt: Vec<Felt>,
 }

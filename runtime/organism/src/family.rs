@@ -45,7 +45,7 @@ pub struct Reading {
 pub(crate) const NOBODY: u32 = u32::MAX;
 
 /// A member of the tree and what it remembers of its load.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Member {
     pub(crate) reading: Reading,
     /// Index of the mother, before this one; [`NOBODY`] for the first.
@@ -70,7 +70,7 @@ impl Member {
 }
 
 /// How many of a class there are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Census {
     /// Serving.
     pub ready: u32,
@@ -95,11 +95,13 @@ impl Census {
 }
 
 /// The tree of one class.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Family {
     members: Vec<Member>,
     /// Used while members come and go; keeps its space.
+    #[serde(skip)]
     next: Vec<Member>,
+    #[serde(skip)]
     moved: Vec<u32>,
 }
 

@@ -252,6 +252,22 @@ table! {
         "in memory for `cyte logs`; the files hold more";
     "events-kept" Count Number(EVENTS_KEPT as u64), "nobody", None, Some("cyte::event::tests::so_many_events_are_remembered"),
         "in memory for `cyte events`; the files hold more";
+    "flight-time" Milliseconds Number(FLIGHT_MS), "nobody", None, Some("cyte_organism::flight::tape::tests::what_is_older_than_the_span_is_forgotten"),
+        "how far back `cyte record` reaches while something happens";
+    "flight-memory" Bytes Number(FLIGHT_BYTES as u64), "nobody", None, Some("cyte_organism::flight::tape::tests::a_tape_never_holds_more_than_its_bytes"),
+        "what the hormone law was told and decided, in memory; the oldest goes first";
+    "flight-keyframe" Milliseconds Number(FLIGHT_KEYFRAME_MS), "nobody", None, Some("cyte_organism::flight::tape::tests::what_is_older_than_the_span_is_forgotten"),
+        "a recording can begin at each of them";
+    "flight-file" Bytes Number(FLIGHT_FILE_BYTES), "nobody", None, Some("cyte_organism::flight::recording::tests::what_is_no_recording_is_told_apart"),
+        "`cyte replay` reads a recording into memory";
+    "flight-reason" Bytes Number(FLIGHT_REASON_BYTES as u64), "nobody", None, Some("cyte::governor::watch::tests::reasons_are_short"),
+        "one line of why a recording was made";
+    "incidents-kept" Count Number(INCIDENTS_KEPT as u64), "nobody", None, Some("cyte::flight::tests::only_the_last_incidents_are_kept"),
+        "recordings must not fill the disk; the oldest goes first";
+    "incident-pause" Milliseconds Number(INCIDENT_PAUSE_MS), "nobody", Some("cyte_incidents_dropped_total"), Some("cyte::governor::watch::tests::one_incident_at_a_time"),
+        "what goes wrong for long goes wrong often; one recording of it will do";
+    "incident-saturation" Milliseconds Number(INCIDENT_SATURATED_MS), "nobody", None, Some("cyte::governor::watch::tests::refusing_for_long_is_an_incident"),
+        "a burst is refused for a moment, and that is as it should be";
     "warnings" Count Number(WARNINGS_PER_S), "nobody", Some("cyte_warnings_dropped_total"), Some("cyte::voice::tests::a_flood_of_warnings_leaves_room_for_other_events"),
         "events a second that a warning of the host becomes; they must not push out the others";
     "deaths-told" Count Number(DEATHS_TOLD_PER_S), "nobody", None, Some("cyte::governor::tests::births_and_a_flood_of_deaths_are_told_in_sums"),

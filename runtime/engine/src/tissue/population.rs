@@ -59,6 +59,8 @@ pub struct Tally {
     pub head: Option<Nanos>,
     /// Requests that arrived since the start.
     pub arrived: u64,
+    /// Requests that were refused for want of a cell since the start: at once, or after a wait.
+    pub refused: u64,
     /// Messages that were served since the start.
     pub served: u64,
     /// How long those held their slots in all, as it would have been on free cores.
@@ -141,6 +143,7 @@ impl Tissue {
             queued: waiting.saturating_add(carried),
             head,
             arrived: counts.offered,
+            refused: counts.saturated.saturating_add(counts.shed).saturating_add(counts.expired),
             served: self.work.served.load(Relaxed),
             held: Nanos(self.work.held.load(Relaxed)),
             computed: Nanos(self.work.computed.load(Relaxed)),

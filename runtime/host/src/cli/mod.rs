@@ -22,6 +22,8 @@ mod new;
 mod output;
 mod project;
 mod ps;
+mod record;
+mod replay;
 mod run;
 mod secret;
 mod sim;
@@ -43,6 +45,7 @@ use crate::codes::Code;
 use crate::error::CliError;
 use crate::voice;
 pub use output::{Context, Output};
+pub(crate) use when::stamp;
 
 /// How a verb ended that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,6 +136,8 @@ enum Verb {
     Why(why::Why),
     Hormones(hormones::Hormones),
     Hormone(hormones::HormoneVerb),
+    Record(record::Record),
+    Replay(replay::Replay),
     Limits(limits::Limits),
     Secret(secret::Secret),
     Bench(bench::Bench),
@@ -202,6 +207,8 @@ fn dispatch(verb: Verb, context: &Context) -> Done {
         Verb::Why(verb) => why::run(&verb, context),
         Verb::Hormones(verb) => hormones::run(&verb, context),
         Verb::Hormone(verb) => hormones::release(&verb, context),
+        Verb::Record(verb) => record::run(&verb, context),
+        Verb::Replay(verb) => replay::run(&verb, context),
         Verb::Limits(verb) => limits::run(&verb, context),
         Verb::Secret(verb) => secret::run(verb, context),
         Verb::Bench(verb) => bench::run(verb, context),

@@ -24,7 +24,7 @@ pub(super) fn parse(text: &str, now_ms: u64) -> Result<u64, String> {
 }
 
 /// `2026-11-21T17:58:24.123Z`.
-pub(super) fn stamp(at_ms: u64) -> String {
+pub(crate) fn stamp(at_ms: u64) -> String {
     let (year, month, day) = civil(at_ms / DAY_MS);
     format!("{year:04}-{month:02}-{day:02}T{}Z", clock(at_ms))
 }

@@ -64,6 +64,27 @@ impl Client {
         })
     }
 
+    /// The bytes that answer `GET path`.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub fn bytes(&self, path: &str) -> Result<Bytes, CliError> {
+        self.runtime.block_on(async {
+            let work = async {
+                let response = self.send(Method::GET, path, Bytes::new()).await?;
+                if !response.status().is_success() {
+                    return whole(response).await.map(|_| Bytes::new());
+                }
+                let body = Limited::new(response.into_body(), ANSWER_MAX).collect().await;
+                Ok(body.map_err(|error| lost(&self.socket, &error.to_string()))?.to_bytes())
+            };
+            match tokio::time::timeout(ANSWER, work).await {
+                Ok(answer) => answer,
+                Err(_) => Err(lost(&self.socket, "it did not answer within 10 seconds")),
+            }
+        })
+    }
+
     /// Hands every object that `GET path` sends to `each` until it says `false` or the host ends.
     ///
     /// # Errors
@@ -160,7 +181,7 @@ pub fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::{Felt, HormoneView, HostView, Released, WishView, server};
+    use crate::control::{Felt, HormoneView, HostView, Recorded, Released, WishView, server};
     use crate::event::{EventLog, Happening};
     use crate::hormones::Hormone;
     use crate::log::{GuestLog, Said, Show, Stream};
@@ -216,6 +237,11 @@ mod tests {
         }
         fn logs(&self) -> &Arc<GuestLog> {
             &self.logs
+        }
+        fn record(&self) -> Result<Recorded, CliError> {
+            let (told, recorded) = tokio::sync::oneshot::channel();
+            told.send(cyte_organism::flight::Recording::default()).unwrap();
+            Ok(recorded)
         }
         fn secrets(&self) -> Vec<String> {
             self.secrets.lock().unwrap().iter().map(|(_, name, _)| name.clone()).collect()
@@ -316,6 +342,14 @@ mod tests {
             assert!(error.why.contains(word), "{error:?}");
         }
         assert_eq!(host.client.get("/v1/why/front%231").unwrap_err().code, Code::Unknown);
+    }
+
+    #[test]
+    fn a_recording_comes_over_the_socket_as_bytes_and_an_error_as_an_error() {
+        let host = running("flight");
+        let bytes = host.client.bytes("/v1/flight").unwrap();
+        assert!(cyte_organism::flight::Recording::from_bytes(&bytes).is_ok());
+        assert_eq!(host.client.bytes("/v1/nonsense").unwrap_err().code, Code::Control);
     }
 
     #[test]

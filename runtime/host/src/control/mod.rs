@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod find;
+mod flight;
 mod hormones;
 mod observed;
 pub mod server;
@@ -20,6 +21,7 @@ use crate::event::EventLog;
 use crate::log::GuestLog;
 use crate::record::Recorder;
 
+pub use flight::Recorded;
 pub use hormones::{Felt, HormoneView, Released};
 pub use wishes::WishView;
 
@@ -43,6 +45,11 @@ pub trait HostView: WishView + HormoneView {
     fn recorder(&self) -> &Arc<Recorder>;
     /// What guests said.
     fn logs(&self) -> &Arc<GuestLog>;
+    /// Asks for a recording of what the law was told and decided lately.
+    ///
+    /// # Errors
+    /// `Code::Control` when the governor is too busy.
+    fn record(&self) -> Result<Recorded, CliError>;
     /// The names of the secrets that are set.
     fn secrets(&self) -> Vec<String>;
     /// Sets a secret on behalf of user `uid`; durable and audited when it returns.

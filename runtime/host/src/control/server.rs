@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 
-use super::{HostView, hormones, observed, wishes};
+use super::{HostView, flight, hormones, observed, wishes};
 use crate::codes::Code;
 use crate::error::CliError;
 use crate::ring::Ring;
@@ -107,6 +107,7 @@ async fn answer(request: Request<Incoming>, view: &Arc<dyn HostView>, uid: u32) 
         (&Method::GET, ["v1", "events"]) if query.since.is_some() => {
             observed::events(view.recorder(), &query).await
         }
+        (&Method::GET, ["v1", "flight"]) => flight::flight(view.as_ref()).await,
         (&Method::GET, ["v1", "phenotype"]) => observed::view(view.recorder()).await,
         (&Method::GET, ["v1", "wishes"]) if query.follow => wishes::follow(&query, Arc::clone(view)).await,
         (&Method::GET, ["v1", "wishes", rest @ ..]) => wishes::read(rest, &query, view.as_ref()),
@@ -342,6 +343,13 @@ pub(super) fn answered(answer: Result<Value, CliError>, otherwise: StatusCode) -
 pub(super) fn object(value: &Value) -> Response<Body> {
     let mut response = Response::new(full(value.to_string().into_bytes()));
     content_type(&mut response, "application/json");
+    response
+}
+
+/// Bytes as they are.
+pub(super) fn binary(bytes: Vec<u8>) -> Response<Body> {
+    let mut response = Response::new(full(bytes));
+    content_type(&mut response, "application/octet-stream");
     response
 }
 

@@ -4,13 +4,24 @@
 //! samples: each tissue's cells and counts, and averages of what was counted since the last look.
 //! One class for each tissue, in the tissues' order.
 
+use std::sync::Arc;
+
+use cyte_dna::limits;
 use cyte_organism::constants::{ClassSpec, ConstantError, Constants};
+use cyte_organism::flight::{Recorded, Segment, Tape, TapeLimits};
 use cyte_organism::law::{ClassId, ClassSample, Decision, Demand, HostSample, Law, Trace, Transport, View};
 use cyte_organism::lineage::Niche;
 use cyte_organism::neuron::{Host, Look, Order, Sample};
 use cyte_organism::{Nanos, Reading, ReleaseError};
 
 use super::Tally;
+
+/// What is remembered of what the law was told.
+const TAPE: TapeLimits = TapeLimits {
+    span: Nanos::from_millis(limits::FLIGHT_MS),
+    keyframe: Nanos::from_millis(limits::FLIGHT_KEYFRAME_MS),
+    bytes: limits::FLIGHT_BYTES,
+};
 
 /// Messages over which the mean service time is averaged.
 const SERVICE_SPAN: f64 = 64.0;
@@ -66,7 +77,7 @@ impl Service {
 /// The law and what it needs between looks.
 #[derive(Debug)]
 pub(super) struct Homeostasis {
-    law: Law,
+    law: Recorded,
     specs: Vec<Option<ClassSpec>>,
     services: Vec<Service>,
     seen: Vec<Seen>,
@@ -83,7 +94,7 @@ impl Homeostasis {
     /// A law of so many classes by the DNA's `constants`. Its draws come from `seed`.
     pub(super) fn new(constants: Constants, seed: u64, classes: usize) -> Self {
         Self {
-            law: Law::new(constants, Transport::Family, seed),
+            law: Recorded::new(Law::new(constants, Transport::Family, seed), Tape::new(TAPE)),
             specs: vec![None; classes],
             services: vec![Service::default(); classes],
             seen: std::iter::repeat_with(Seen::default).take(classes).collect(),
@@ -217,6 +228,11 @@ impl Homeostasis {
     pub(super) fn service_us(&self, at: usize) -> (u64, u64) {
         let service = self.services.get(at).copied().unwrap_or_default();
         ((service.mean_held / 1e3) as u64, (service.mean_computed * self.truth / 1e3) as u64)
+    }
+
+    /// What the law was told lately, and what it decided.
+    pub(super) fn segments(&self) -> Vec<Arc<Segment>> {
+        self.law.tape().segments()
     }
 
     /// The constants in force.

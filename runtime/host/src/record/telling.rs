@@ -73,6 +73,7 @@ impl Told {
             Happening::NotExpressed { gene, reason, again_ms, .. } => {
                 event(gene, Event::Refused { reason: cut(reason.clone()), again_ms: *again_ms })
             }
+            Happening::Incident { kind, gene, why, file } => note(gene, format!("{kind}: {why}; {file}")),
             Happening::Draining { reason } => note("", format!("draining: {reason}")),
             Happening::Stopped => Some(Self::about(at_ms, "", None, What::Farewell)),
         }

@@ -43,7 +43,7 @@ pub struct View {
 }
 
 /// What a class remembers between runs.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Class {
     pub(crate) spec: ClassSpec,
     pub(crate) family: Family,

@@ -164,7 +164,10 @@ pub enum Advice {
 }
 
 /// How the law of one host stands.
-#[derive(Debug)]
+///
+/// Its serialised form is all that its next decisions depend on: equal bytes, equal decisions ever
+/// after. What is only working space is left out.
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Law {
     constants: Constants,
     transport: Transport,
@@ -179,9 +182,12 @@ pub struct Law {
     cores: u32,
     births: f64,
     refills: f64,
+    #[serde(skip)]
     asks: Vec<Ask>,
+    #[serde(skip)]
     order: Vec<u32>,
     /// Candidates for death: slots in use, remembered load, place in the family.
+    #[serde(skip)]
     candidates: Vec<(u32, f64, u32)>,
     deadline: Option<Nanos>,
 }
@@ -380,6 +386,12 @@ impl Law {
     /// The constants in force.
     pub fn constants(&self) -> &Constants {
         &self.constants
+    }
+
+    /// Every class with its bounds, ascending by number.
+    #[cfg(feature = "host")]
+    pub(crate) fn specs(&self) -> impl Iterator<Item = (ClassId, &ClassSpec)> {
+        self.classes.iter().map(|(id, class)| (*id, &class.spec))
     }
 
     /// Full cores release an anti-hormone to every class. Delay tells of them where turns are long;

@@ -37,6 +37,7 @@ impl Arrivals {
                 mean + amplitude * libm::sin(2.0 * std::f64::consts::PI * t / period)
             }
             Load::Bursty { base, each, .. } => base + each * f64::from(self.on),
+            Load::Trace { every, rates } => rates.get((t / every) as usize).copied().unwrap_or(0.0),
         }
     }
 
@@ -48,12 +49,16 @@ impl Arrivals {
             Load::Flash { base, height, at, .. } => base * (1.0 + height * at.len() as f64),
             Load::Sine { mean, amplitude, .. } => mean + amplitude,
             Load::Bursty { base, sources, each, .. } => base + each * f64::from(*sources),
+            Load::Trace { rates, .. } => rates.iter().copied().fold(0.0, f64::max),
         }
     }
 
     /// The next instant after `t` at which a request may arrive, and whether it does. `None` for a
     /// load that is never there.
     pub fn next(&mut self, t: f64) -> Option<f64> {
+        if let Load::Trace { every, rates } = &self.load {
+            return next_of(t, *every, rates);
+        }
         let most = self.most();
         if most <= 0.0 {
             return None;
@@ -64,7 +69,7 @@ impl Arrivals {
     /// Whether the candidate at `t` is a request: candidates come at the highest rate there is,
     /// and are thinned to the rate of the moment.
     pub fn is_real(&mut self, t: f64) -> bool {
-        self.dice.unit() * self.most() < self.rate(t)
+        matches!(self.load, Load::Trace { .. }) || self.dice.unit() * self.most() < self.rate(t)
     }
 
     /// Whether the rate at a later time depends on sources that switch.
@@ -101,6 +106,22 @@ impl Arrivals {
             _ => None,
         }
     }
+}
+
+/// The next of evenly spaced arrivals at measured rates.
+fn next_of(t: f64, every: f64, rates: &[f64]) -> Option<f64> {
+    let (mut at, mut left) = (t, 1.0);
+    let first = (t / every) as usize;
+    for (number, rate) in rates.iter().enumerate().skip(first) {
+        let end = (number + 1) as f64 * every;
+        let fits = (end - at).max(0.0) * rate;
+        if fits >= left {
+            return Some(at + left / rate);
+        }
+        left -= fits;
+        at = end;
+    }
+    None
 }
 
 fn crowd(since: f64, rise: f64, decay: f64) -> f64 {
@@ -161,6 +182,22 @@ mod tests {
         assert!((arrivals.rate(80.5) - 400.0 * (1.0 + 14.0 / std::f64::consts::E)).abs() < 1e-6);
         let tide = Arrivals::new(Load::Sine { mean: 1_600.0, amplitude: 1_400.0, period: 120.0 }, 1);
         assert!((tide.rate(30.0) - 3_000.0).abs() < 1e-6 && (tide.rate(90.0) - 200.0).abs() < 1e-6);
+        let trace = Arrivals::new(Load::Trace { every: 0.5, rates: vec![10.0, 30.0] }, 1);
+        assert_eq!([0.0, 0.6, 1.0].map(|t| trace.rate(t)), [10.0, 30.0, 0.0]);
+        assert_eq!(trace.most(), 30.0);
+    }
+
+    /// What was measured has its own chance in it: nothing is added to it, nothing is lost.
+    #[test]
+    fn measured_arrivals_come_evenly() {
+        let mut trace = Arrivals::new(Load::Trace { every: 0.1, rates: vec![100.0, 0.0, 25.0, 300.0] }, 1);
+        let (mut t, mut counts) = (0.0, [0; 4]);
+        while let Some(next) = trace.next(t) {
+            assert!(next > t && trace.is_real(next));
+            t = next;
+            counts[((t - 1e-9) / 0.1) as usize] += 1;
+        }
+        assert_eq!(counts, [10, 0, 2, 30]);
     }
 
     #[test]

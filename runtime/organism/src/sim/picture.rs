@@ -41,7 +41,18 @@ pub fn draw(outcomes: &[Outcome], class: usize) -> String {
         .iter()
         .filter_map(|outcome| Some((outcome.controller.to_string(), outcome.classes.get(class)?)))
         .collect();
-    let panels = panels(&known);
+    let title = match (outcomes.first(), known.first()) {
+        (Some(outcome), Some((_, class))) => {
+            format!("{}: {}, seed {}", outcome.scenario, class.class, outcome.seed)
+        }
+        _ => "nothing was simulated".to_owned(),
+    };
+    draw_lines(&title, &known)
+}
+
+/// Draws one class as several saw it, each under its name; the load and the need are the first's.
+pub fn draw_lines(title: &str, known: &[(String, &ClassOutcome)]) -> String {
+    let panels = panels(known);
     let end =
         known.iter().filter_map(|(_, class)| class.points.last()).map(|point| point.at).fold(1.0, f64::max);
     // The last point falls a few nanoseconds short of the end.
@@ -51,18 +62,12 @@ pub fn draw(outcomes: &[Outcome], class: usize) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" font-family=\"sans-serif\" font-size=\"12\">\n\
          <rect width=\"{WIDTH}\" height=\"{height}\" fill=\"#ffffff\"/>\n"
     );
-    let title = match (outcomes.first(), known.first()) {
-        (Some(outcome), Some((_, class))) => {
-            format!("{}: {}, seed {}", outcome.scenario, class.class, outcome.seed)
-        }
-        _ => "nothing was simulated".to_owned(),
-    };
     let _ = writeln!(
         svg,
         "<text x=\"{LEFT}\" y=\"24\" font-size=\"16\" font-weight=\"bold\">{}</text>",
-        escape(&title)
+        escape(title)
     );
-    legend(&mut svg, &known);
+    legend(&mut svg, known);
     for (at, panel) in panels.iter().enumerate() {
         draw_panel(&mut svg, panel, TOP + at as f64 * (PANEL + GAP), end, at + 1 == panels.len());
     }

@@ -130,7 +130,7 @@ impl ClassPlan {
     }
 }
 
-/// Requests a second over time. Arrivals are Poisson at that rate.
+/// Requests a second over time. Arrivals are Poisson at that rate, those of a trace evenly spaced.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Load {
@@ -186,6 +186,13 @@ pub enum Load {
         off: f64,
         /// Shape of both distributions, above 1.
         shape: f64,
+    },
+    /// Rates that were measured, one after the other; nothing after the last.
+    Trace {
+        /// How long each of them lasts, in seconds.
+        every: f64,
+        /// Requests a second.
+        rates: Vec<f64>,
     },
 }
 
@@ -293,6 +300,11 @@ impl Load {
                 time("load on", *on)?;
                 time("load off", *off)?;
                 range("load shape", *shape, 1.05, 10.0)
+            }
+            Self::Trace { every, rates } => {
+                time("load every", *every)?;
+                range("number of rates", rates.len() as f64, 0.0, 100_000.0)?;
+                rates.iter().try_for_each(|found| rate("load rates", *found))
             }
         }
     }

@@ -13,6 +13,7 @@ mod bounds;
 mod cost;
 mod delay;
 mod equality;
+mod flight;
 mod sharing;
 mod targets;
 mod world;

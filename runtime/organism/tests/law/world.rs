@@ -2,6 +2,7 @@
 //! counts what the invariants speak of.
 
 use cyte_organism::constants::{ClassSpec, Constants};
+use cyte_organism::flight::{Recorded, Tape, TapeLimits};
 use cyte_organism::law::{Act, Cause, ClassId, ClassSample, Decision, HostSample, Law, Transport};
 use cyte_organism::lineage::Niche;
 use cyte_organism::{Nanos, Phase, Reading};
@@ -46,9 +47,13 @@ impl Tissue {
     }
 }
 
-/// A host with its law.
+/// As a host's, with a keyframe ten times as often.
+pub(crate) const TAPE: TapeLimits =
+    TapeLimits { span: Nanos::from_millis(60_000), keyframe: Nanos::from_millis(500), bytes: 8 << 20 };
+
+/// A host with its law, which is recorded.
 pub(crate) struct World {
-    pub(crate) law: Law,
+    pub(crate) law: Recorded,
     pub(crate) now: Nanos,
     pub(crate) tissues: Vec<Tissue>,
     pub(crate) stems: u32,
@@ -62,7 +67,8 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(constants: Constants, specs: &[ClassSpec], seed: u64) -> Self {
-        let mut law = Law::new(constants, Transport::Family, seed);
+        let tape = Tape::new(TAPE);
+        let mut law = Recorded::new(Law::new(constants, Transport::Family, seed), tape);
         for (id, spec) in specs.iter().enumerate() {
             law.set_class(ClassId(id as u32), *spec).expect("a spec in range");
         }

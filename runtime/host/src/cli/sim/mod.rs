@@ -122,7 +122,8 @@ fn draw(out: &Path, outcomes: &[Outcome], seed: u64, context: &Context) -> Resul
     Ok(())
 }
 
-fn beside(out: &Path, class: &str) -> PathBuf {
+/// The picture of a further class.
+pub(super) fn beside(out: &Path, class: &str) -> PathBuf {
     let stem = out.file_stem().unwrap_or_default().to_string_lossy();
     out.with_file_name(format!("{stem}-{class}.svg"))
 }
