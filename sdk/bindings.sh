@@ -43,11 +43,13 @@ generate task --pub-export-macro --export-macro-name __export_task \
     --default-bindings-module '$crate::bindings::task'
 generate neuron --pub-export-macro --export-macro-name __export_neuron \
     --default-bindings-module '$crate::bindings::neuron'
+generate receptor --pub-export-macro --export-macro-name __export_receptor \
+    --default-bindings-module '$crate::bindings::receptor'
 generate drone-p3 --pub-export-macro --export-macro-name __export_drone_p3 \
     --default-bindings-module '$crate::bindings::drone_p3'
 
 status=0
-for world in abilities drone task neuron drone_p3; do
+for world in abilities drone task neuron receptor drone_p3; do
     made="$work/out/$world.rs"
     kept="$here/src/bindings/$world.rs"
     if [ "${1:-}" = "--check" ]; then

@@ -25,6 +25,8 @@
 //!   directions, JSON goes in and out (feature `json`, on by default).
 //! - [`fetch`] sends requests, [`config`] reads the gene's configuration, [`mod@log`] writes to its log,
 //!   [`identity`] says which cell this is.
+//! - [`Receptor`] feels how the cell's class stands, [`hormone::release`] asks for more or fewer cells
+//!   of it, [`division`] makes and ends them; where `dna.toml` grants it.
 //! - [`testing`] runs a handler natively, without Wasm: `cargo test` in the gene's folder.
 //!
 //! # What stays between requests
@@ -38,7 +40,7 @@
 //! # What a gene runs under
 //!
 //! A component made with this crate imports only what its code uses. As long as that is WASI, it
-//! runs under any WASI host; [`identity`] is the runtime's own.
+//! runs under any WASI host; [`identity`], [`hormone`] and [`division`] are the runtime's own.
 //!
 //! Panics end the cell and the request in it. Errors do not: see [`Error`].
 
@@ -49,9 +51,11 @@
 pub mod bindings;
 mod body;
 pub mod config;
+pub mod division;
 mod error;
 mod fetch;
 mod head;
+pub mod hormone;
 pub mod identity;
 pub mod log;
 mod macros;
@@ -71,6 +75,7 @@ mod writer;
 pub use body::{Body, Chunks};
 pub use error::Error;
 pub use fetch::{FetchError, FetchOptions, fetch, fetch_with};
+pub use hormone::Receptor;
 pub use neuron::Neuron;
 pub use task::{Task, exit};
 pub use writer::BodyWriter;

@@ -86,6 +86,30 @@ macro_rules! neuron {
     };
 }
 
+/// Lets the cells of a drone feel how their class stands: exports `cyte:cell/receptor`.
+///
+/// Beside [`drone!`](crate::drone!) or `drone_p3!`, in the same crate. On any other target than Wasm
+/// it only checks the types.
+#[macro_export]
+macro_rules! receptor {
+    ($receptor:ty) => {
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            struct Export;
+
+            impl $crate::sys::ReceptorGuest for Export {
+                fn feel(levels: $crate::sys::ReceptorLevels) {
+                    $crate::sys::feel::<$receptor>(levels);
+                }
+            }
+
+    $crate::bindings::receptor::__export_receptor!(Export with_types_in $crate::bindings::receptor);
+        };
+        #[cfg(not(target_family = "wasm"))]
+        const _: fn($crate::hormone::Levels) = <$receptor as $crate::Receptor>::feel;
+    };
+}
+
 /// Writes the number of uses into the custom section that the host looks for.
 #[macro_export]
 #[doc(hidden)]

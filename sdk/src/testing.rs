@@ -25,11 +25,21 @@
 use bytes::Bytes;
 
 use crate::body::Inner;
+use crate::hormone::Hormone;
 use crate::identity::Identity;
 use crate::log::Level;
 use crate::neuron::{Look, Neuron, Order};
 use crate::sys::{Incoming, WORLD};
 use crate::{Body, Drone, FetchError, Request, Response};
+
+/// What a cell asked of its own population.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// To divide.
+    Divide,
+    /// To end this cell.
+    Retire(u64),
+}
 
 /// Calls the handler as the runtime does: an error becomes the response that the client would get,
 /// and goes to [`take_errors`].
@@ -161,6 +171,16 @@ pub fn take_errors() -> Vec<String> {
     WORLD.with_borrow_mut(|world| std::mem::take(&mut world.errors))
 }
 
+/// The hormones that were released since the last call.
+pub fn take_released() -> Vec<(Hormone, f64)> {
+    WORLD.with_borrow_mut(|world| std::mem::take(&mut world.released))
+}
+
+/// What was asked of the population since the last call.
+pub fn take_asked() -> Vec<Asked> {
+    WORLD.with_borrow_mut(|world| std::mem::take(&mut world.asked))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,5 +207,16 @@ mod tests {
         assert_eq!(response.status(), 500);
         assert_eq!(response.body_mut().read_text().unwrap(), "internal error");
         assert_eq!(take_errors(), ["invalid digit found in string"]);
+    }
+
+    #[test]
+    fn what_a_cell_asks_of_its_class_is_kept_for_the_test() {
+        use crate::hormone::{Refusal, release};
+        assert_eq!(release(Hormone::Growth, 0.5), Ok(()));
+        assert_eq!(release(Hormone::AntiGrowth, f64::NAN), Err(Refusal::Strength));
+        assert_eq!(take_released(), [(Hormone::Growth, 0.5)]);
+        assert_eq!(crate::division::divide(), Ok(2));
+        assert_eq!(crate::division::retire(2), Ok(()));
+        assert_eq!(take_asked(), [Asked::Divide, Asked::Retire(2)]);
     }
 }

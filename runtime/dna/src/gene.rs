@@ -65,6 +65,39 @@ impl fmt::Display for Mandate {
     }
 }
 
+/// What a cell may do about the population of its own class, where its DNA says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Deed {
+    /// Release growth hormone and its counterpart (`cyte:cell/endocrine`).
+    Release,
+    /// Divide (`cyte:cell/division`).
+    Divide,
+    /// End cells of its own class (`cyte:cell/division`).
+    Retire,
+}
+
+impl Deed {
+    /// All of them, ascending.
+    pub const ALL: [Deed; 3] = [Deed::Release, Deed::Divide, Deed::Retire];
+
+    /// The name as it stands in `dna.toml`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Deed::Release => "release",
+            Deed::Divide => "divide",
+            Deed::Retire => "retire",
+        }
+    }
+}
+
+impl fmt::Display for Deed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 /// Bytes named by what they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Blob {
@@ -156,6 +189,16 @@ pub struct Grants {
     pub secrets: Vec<String>,
     /// Environment variables. Sorted by name, no duplicates.
     pub environment: Vec<(String, String)>,
+    /// What its cells may do about the population of their own class. Ascending, no duplicates.
+    pub may: Vec<Deed>,
+}
+
+impl Grants {
+    /// Whether its cells may do this.
+    #[must_use]
+    pub fn allows(&self, deed: Deed) -> bool {
+        self.may.contains(&deed)
+    }
 }
 
 /// Where the files of a grant are.
@@ -196,6 +239,8 @@ pub struct GeneLimits {
     pub waiters: Option<u32>,
     /// Wall clock without a byte moved after the response head, in milliseconds.
     pub idle_ms: Option<u64>,
+    /// How often a cell that holds a message is pinged, in milliseconds.
+    pub pong_ms: Option<u64>,
     /// Table elements of one cell.
     pub tables: Option<u32>,
     /// Resource handles of one cell.
@@ -261,6 +306,12 @@ impl GeneLimits {
     #[must_use]
     pub fn idle_ms_or_default(&self) -> u64 {
         self.idle_ms.unwrap_or(limits::IDLE_AFTER_HEAD_MS)
+    }
+
+    /// Milliseconds between two pings of a cell that holds a message.
+    #[must_use]
+    pub fn pong_ms_or_default(&self) -> u64 {
+        self.pong_ms.unwrap_or(limits::PONG_MS)
     }
 
     /// Table elements of one cell.

@@ -32,7 +32,9 @@ pub use bundle::{
 pub use digest::{Digest, Digester};
 pub use error::DnaError;
 pub use folder::Folder;
-pub use gene::{Blob, Expression, FileGrant, FileSource, Gene, GeneLimits, Grants, Mandate, Role, Scope};
+pub use gene::{
+    Blob, Deed, Expression, FileGrant, FileSource, Gene, GeneLimits, Grants, Mandate, Role, Scope,
+};
 pub use germline::Germline;
 pub use keys::{DerivedKey, HostKey, KeyId, PublicKey, SigningKey, SubKey};
 pub use manifest::{Change, ChangeKind, Lineage, Manifest, ManifestError, Revoked, RosterEntry};

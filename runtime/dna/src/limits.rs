@@ -165,6 +165,25 @@ pub const INCIDENT_PAUSE_MS: u64 = 30_000;
 /// For how long requests must be refused without a pause until that is an incident, in milliseconds.
 pub const INCIDENT_SATURATED_MS: u64 = 2_000;
 
+// Receptors: how a gene's cells are told how their class stands.
+
+/// CPU of one call of a cell's receptor, in milliseconds.
+pub const RECEPTOR_CPU_MS: u64 = 5;
+/// Wall clock of one call of a cell's receptor, in milliseconds.
+pub const RECEPTOR_WALL_MS: u64 = 20;
+/// A cell's receptor is called no sooner than this after it was called before, in milliseconds.
+pub const RECEPTOR_EVERY_MS: u64 = 100;
+
+// Zombies: cells that hold a message and are stuck.
+
+/// How often a cell that holds a message is pinged, in milliseconds; one that is stuck is found within
+/// two of these.
+pub const PONG_MS: u64 = 1_000;
+/// The shortest time between two pings that a gene may ask for with `limits.pong`, in milliseconds.
+pub const PONG_MIN_MS: u64 = 50;
+/// The longest, in milliseconds.
+pub const PONG_MAX_MS: u64 = 3_600_000;
+
 // Compilation, in a child process.
 
 /// Size of a component that is compiled, in bytes.

@@ -7,6 +7,7 @@
 use std::{
     collections::VecDeque,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -15,13 +16,44 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::sync::oneshot;
 use wasmtime_wasi_http::{Error as WasiError, WasiBody};
 
-use crate::{
-    driver::Driver,
-    error::{BodyError, Breach},
-};
+use crate::{driver::Driver, error::BodyError, vitals::Vitals};
 
 /// A finished body up to this size leaves whole; gathering stops beyond it.
 const WHOLE_BYTES_MAX: u64 = 64 << 10;
+
+/// A request's body on its way to a guest; notes whether the guest waits for its client.
+pub(crate) struct Arriving<B> {
+    body: B,
+    vitals: Arc<Vitals>,
+}
+
+impl<B> Arriving<B> {
+    pub(crate) fn new(body: B, vitals: Arc<Vitals>) -> Self {
+        Self { body, vitals }
+    }
+}
+
+impl<B: Body + Unpin> Body for Arriving<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        self.vitals.waits_for_client(polled.is_pending());
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
 
 /// A response body of a guest. Short ones are whole, others stream with back-pressure.
 pub struct CellBody {
@@ -97,8 +129,12 @@ impl Body for CellBody {
             Source::Open { driver: None, .. } => return Poll::Ready(None),
             Source::Open { body, reading, driver: Some(driver) } => {
                 let polled = poll_both(body, reading, driver, context);
-                if polled.is_pending() && driver.poll_deadline(context).is_ready() {
-                    driver.stop(Breach::Wall);
+                // Whoever has a piece of it and does not come back reads slowly.
+                driver.is_wanted(polled.is_pending());
+                let deadline =
+                    if polled.is_pending() { driver.poll_deadline(context) } else { Poll::Pending };
+                if let Poll::Ready(breach) = deadline {
+                    driver.stop(breach);
                     Poll::Ready(Some(Err(BodyError::Stalled)))
                 } else {
                     if polled.is_ready() {

@@ -12,6 +12,7 @@ use crate::{
     error::Breach,
     genome::{CellPre, DoorPre},
     limiter::MemoryBudget,
+    receptor::Receptor,
     state::CellState,
     tissue::Place,
     vitals::{Tick, Vitals},
@@ -27,6 +28,8 @@ pub(crate) enum Door {
 pub(crate) struct Cell {
     pub(crate) store: Store<CellState>,
     pub(crate) door: Door,
+    /// Where its gene exports one. Boxed: most have none.
+    pub(crate) receptor: Option<Box<Receptor>>,
     pub(crate) vitals: Arc<Vitals>,
     pub(crate) uses_left: u32,
     pub(crate) place: Place,
@@ -72,14 +75,25 @@ async fn differentiate(
 ) -> wasmtime::Result<Box<Cell>> {
     let vitals = place.vitals().clone();
     let mut store = store(pre, &vitals, memory, None)?;
+    let mut receptor = None;
     let door = match &pre.door {
+        DoorPre::Http02(door) if pre.has_receptor() => {
+            let instance = door.instance_pre().instantiate_async(&mut store).await?;
+            receptor = Some(Box::new(Receptor::new(&mut store, &instance)?));
+            Door::Http02(Proxy::new(&mut store, &instance)?)
+        }
+        DoorPre::Http03(door) if pre.has_receptor() => {
+            let instance = door.instance_pre().instantiate_async(&mut store).await?;
+            receptor = Some(Box::new(Receptor::new(&mut store, &instance)?));
+            Door::Http03(Service::new(&mut store, &instance)?)
+        }
         DoorPre::Http02(pre) => Door::Http02(pre.instantiate_async(&mut store).await?),
         DoorPre::Http03(pre) => Door::Http03(pre.instantiate_async(&mut store).await?),
         DoorPre::Task02(_) | DoorPre::Task03(_) => wasmtime::bail!("a task takes no requests"),
         DoorPre::Neuron(_) => wasmtime::bail!("a neuron takes no requests"),
     };
     place.is_settled();
-    Ok(Box::new(Cell { store, door, vitals, uses_left: pre.reuse, place }))
+    Ok(Box::new(Cell { store, door, receptor, vitals, uses_left: pre.reuse, place }))
 }
 
 /// A store with every limit on.

@@ -167,10 +167,16 @@ async fn take_messages(
                     Some(ended) = under_way.next() => {
                         uses.finish(ended?);
                     }
+                    breach = sentence(vitals) => return Err(breach.into()),
                 }
             }
         })
         .await?
+}
+
+/// Ready when the cell is to end now, with all that it holds.
+async fn sentence(vitals: &Vitals) -> Breach {
+    poll_fn(|context| vitals.sentenced(context).map_or(Poll::Pending, Poll::Ready)).await
 }
 
 /// The uses of one shared cell.

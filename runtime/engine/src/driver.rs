@@ -113,6 +113,9 @@ impl Driver {
     ) -> Result<Response<CellBody>, CallError> {
         let Head { response, reading } = poll_fn(|context| self.poll_head(context, &mut head)).await?;
         self.is_head_out = true;
+        // Until somebody comes for the body: a client may read when it likes.
+        self.is_wanted(false);
+        self.vitals.head_is_out();
         self.progress();
         let (parts, body) = response.into_parts();
         let (tissue, started) = (self.tissue.clone(), self.started);
@@ -140,8 +143,8 @@ impl Driver {
             None if ended => return Poll::Ready(Err(self.complaint(CallError::NoResponse))),
             None => {}
         }
-        ready!(self.poll_deadline(context));
-        Poll::Ready(Err(self.stop(Breach::Wall)))
+        let breach = ready!(self.poll_deadline(context));
+        Poll::Ready(Err(self.stop(breach)))
     }
 
     /// The head, if it is there. A guest polled here has just had its say; one that runs in another
@@ -273,6 +276,11 @@ impl Driver {
         matches!(self.guest, Guest::Ended(_))
     }
 
+    /// Whether somebody waits for what the guest does next.
+    pub(crate) fn is_wanted(&self, is_wanted: bool) {
+        self.vitals.is_wanted(is_wanted);
+    }
+
     /// Bytes moved: deadlines and budget count anew.
     pub(crate) fn progress(&mut self) {
         if !self.has_ended() {
@@ -281,14 +289,18 @@ impl Driver {
         }
     }
 
-    /// Ready once the guest has had its time. The timer is made only for a guest that waits.
-    pub(crate) fn poll_deadline(&mut self, context: &mut Context<'_>) -> Poll<()> {
+    /// Ready once the guest has had its time, or is to end for another reason. The timer is made only
+    /// for a guest that waits.
+    pub(crate) fn poll_deadline(&mut self, context: &mut Context<'_>) -> Poll<Breach> {
+        if let Some(breach) = self.vitals.sentenced(context) {
+            return Poll::Ready(breach);
+        }
         let limits = self.tissue.limits();
         let span = if self.is_head_out { limits.stall } else { limits.wall };
         loop {
             let rest = (self.progress + span).since(self.tissue.host().clock.now());
             if rest == Nanos(0) {
-                return Poll::Ready(());
+                return Poll::Ready(Breach::Wall);
             }
             let deadline = self.deadline.get_or_insert_with(|| Box::pin(sleep(Duration::from_nanos(rest.0))));
             ready!(deadline.as_mut().poll(context));
@@ -339,10 +351,11 @@ impl Driver {
     /// Runs the guest to its end with nobody waiting.
     pub(crate) async fn finish_alone(mut self) {
         self.is_alone = true;
+        self.is_wanted(true);
         poll_fn(|context| {
             if self.poll_guest(context).is_pending() {
-                ready!(self.poll_deadline(context));
-                self.stop(Breach::Wall);
+                let breach = ready!(self.poll_deadline(context));
+                self.stop(breach);
             }
             Poll::Ready(())
         })

@@ -18,11 +18,17 @@ pub enum Breach {
     /// Table elements, instances or handles.
     #[error("it asked for more tables, instances or handles than it may have")]
     Structure = 4,
+    /// An operator's word.
+    #[error("an operator ended it")]
+    Ended = 5,
+    /// No progress with a message, and nothing it could be waiting for.
+    #[error("it made no progress and waited for nothing that could come")]
+    Stuck = 6,
 }
 
 impl Breach {
     pub(crate) fn from_code(code: u8) -> Option<Self> {
-        [Self::Cpu, Self::Memory, Self::Wall, Self::Structure]
+        [Self::Cpu, Self::Memory, Self::Wall, Self::Structure, Self::Ended, Self::Stuck]
             .into_iter()
             .find(|breach| *breach as u8 == code)
     }

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
-use cyte_dna::{Gene, limits};
+use cyte_dna::{Gene, Role, limits};
 use cyte_organism::Nanos;
 use serde::Serialize;
 use wasmtime::{Engine, component::InstancePre};
@@ -20,7 +20,7 @@ use crate::{
     engines::{self, Geometry, Kind},
     error::PrepareError,
     host::{Alarm, CellHost, CountersSnapshot, Lanes},
-    inspect::{Answer, Inspection, Shape},
+    inspect::{Inspection, Shape},
     load,
     neuron::NeuronPre,
     side::{Incubator, Side},
@@ -72,6 +72,7 @@ pub struct CellPre {
     pub(crate) engine: Engine,
     pub(crate) door: DoorPre,
     pub(crate) reuse: u32,
+    has_receptor: bool,
     inspection: Inspection,
     was_cached: bool,
 }
@@ -102,6 +103,11 @@ impl CellPre {
             DoorPre::Http03(_) => self.context.gene.concurrency.min(self.reuse).max(1),
             DoorPre::Http02(_) | DoorPre::Task02(_) | DoorPre::Task03(_) | DoorPre::Neuron(_) => 1,
         }
+    }
+
+    /// Whether its cells are told how their class stands.
+    pub(crate) fn has_receptor(&self) -> bool {
+        self.has_receptor
     }
 
     /// Whether its code was compiled earlier.
@@ -194,6 +200,7 @@ impl Genome {
                 reason: format!("it does not fit its world: {error:#}"),
             })?,
             reuse: gene.reuse.or(inspection.reuse).unwrap_or(default_reuse(inspection.shape)),
+            has_receptor: inspection.has_receptor(),
             inspection,
             was_cached,
         }))
@@ -301,16 +308,25 @@ fn check(gene: &Gene, inspection: &Inspection) -> Result<(), PrepareError> {
             gene.concurrency
         )));
     }
-    if let Some(ask) = inspection.asks(&gene.grants).into_iter().find(|ask| ask.answer == Answer::Unknown) {
-        return Err(PrepareError::Import {
-            gene: gene.name.to_string(),
-            remedy: format!(
-                "build gene `{}` without it: no grant in dna.toml provides {}",
-                gene.name, ask.import
-            ),
-            import: ask.import,
-            reason: "nothing here provides".into(),
-        });
+    if inspection.has_receptor() && gene.role != Role::Drone {
+        return Err(unfit(format!(
+            "it exports cyte:cell/receptor, and a {} has no class to feel",
+            gene.role
+        )));
+    }
+    if inspection.has_receptor() && gene.concurrency > 1 {
+        let reason = "it exports cyte:cell/receptor, which a gene with `concurrency` above 1 cannot have";
+        return Err(unfit(reason.into()));
+    }
+    for ask in inspection.asks(&gene.grants) {
+        if let Some((reason, remedy)) = ask.refusal(gene.name.as_str()) {
+            return Err(PrepareError::Import {
+                gene: gene.name.to_string(),
+                import: ask.import,
+                reason: reason.into(),
+                remedy,
+            });
+        }
     }
     Ok(())
 }

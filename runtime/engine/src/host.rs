@@ -112,6 +112,8 @@ pub(crate) struct Counters {
     pub(crate) memory_breaches: Counter,
     /// Cells stopped for tables, instances or handles.
     pub(crate) structure_breaches: Counter,
+    /// Cells stopped because they were stuck.
+    pub(crate) stuck: Counter,
     /// One-use cells dropped because their client went away.
     pub(crate) cancelled: Counter,
     /// Looks of a neuron that ended with orders, perhaps none.
@@ -120,6 +122,8 @@ pub(crate) struct Counters {
     pub(crate) neuron_failures: Counter,
     /// Orders of a neuron that did not count.
     pub(crate) neuron_orders_refused: Counter,
+    /// Cells that ended while they were told how their class stands.
+    pub(crate) receptor_failures: Counter,
 }
 
 /// [`Counters`] at one instant.
@@ -139,6 +143,8 @@ pub struct CountersSnapshot {
     pub memory_breaches: u64,
     /// See [`Counters::structure_breaches`].
     pub structure_breaches: u64,
+    /// See [`Counters::stuck`].
+    pub stuck: u64,
     /// See [`Counters::cancelled`].
     pub cancelled: u64,
     /// See [`Counters::neuron_looks`].
@@ -147,6 +153,8 @@ pub struct CountersSnapshot {
     pub neuron_failures: u64,
     /// See [`Counters::neuron_orders_refused`].
     pub neuron_orders_refused: u64,
+    /// See [`Counters::receptor_failures`].
+    pub receptor_failures: u64,
 }
 
 impl Counters {
@@ -160,10 +168,12 @@ impl Counters {
             wall_breaches: self.wall_breaches.get(),
             memory_breaches: self.memory_breaches.get(),
             structure_breaches: self.structure_breaches.get(),
+            stuck: self.stuck.get(),
             cancelled: self.cancelled.get(),
             neuron_looks: self.neuron_looks.get(),
             neuron_failures: self.neuron_failures.get(),
             neuron_orders_refused: self.neuron_orders_refused.get(),
+            receptor_failures: self.receptor_failures.get(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cyte_dna::{Grants, Role};
+use cyte_dna::{Deed, Grants, Role};
 use serde::Serialize;
 use wasmparser::{Encoding, Parser, Payload};
 
@@ -95,8 +95,40 @@ pub enum Answer {
     Empty,
     /// Links and denies each call.
     Denied,
+    /// Needs a grant that is not there: a load error.
+    Missing,
     /// Nothing here provides it: a load error.
     Unknown,
+}
+
+impl Ask {
+    /// Why gene `gene` cannot be loaded because of this, and what mends it; `None` where it can.
+    pub fn refusal(&self, gene: &str) -> Option<(&'static str, String)> {
+        match self.answer {
+            Answer::Missing => {
+                let interface = self.import.split('@').next().unwrap_or(&self.import);
+                let deed = deeds(interface).first().map_or("", |deed| deed.as_str());
+                Some((
+                    "its DNA does not grant",
+                    format!("add may = [\"{deed}\"] to [gene.{gene}] in dna.toml"),
+                ))
+            }
+            Answer::Unknown => Some((
+                "nothing here provides",
+                format!("build gene `{gene}` without it: no grant in dna.toml provides {}", self.import),
+            )),
+            Answer::Free | Answer::Granted | Answer::Empty | Answer::Denied => None,
+        }
+    }
+}
+
+/// The deeds for which an interface of ours is there; empty for any other.
+fn deeds(interface: &str) -> &'static [Deed] {
+    match interface {
+        "cyte:cell/endocrine" => &[Deed::Release],
+        "cyte:cell/division" => &[Deed::Divide, Deed::Retire],
+        _ => &[],
+    }
 }
 
 /// The custom section in which a gene declares its reuse, as decimal digits.
@@ -135,6 +167,11 @@ impl Inspection {
             .map(|import| Ask { import: import.clone(), answer: answer(import, grants) })
             .collect()
     }
+
+    /// Whether its cells are to be told how their class stands.
+    pub fn has_receptor(&self) -> bool {
+        self.exports.iter().any(|name| name.starts_with("cyte:cell/receptor@0.1"))
+    }
 }
 
 fn answer(import: &str, grants: &Grants) -> Answer {
@@ -147,6 +184,9 @@ fn answer(import: &str, grants: &Grants) -> Answer {
         "wasi:config/store" => or(Answer::Empty, !grants.config.is_empty()),
         "wasi:sockets/tcp" | "wasi:sockets/udp" | "wasi:sockets/ip-name-lookup" => Answer::Denied,
         "cyte:cell/identity" | "wasi:logging/logging" => Answer::Free,
+        "cyte:cell/endocrine" | "cyte:cell/division" => {
+            or(Answer::Missing, deeds(interface).iter().any(|deed| grants.allows(*deed)))
+        }
         _ if [
             "wasi:cli/",
             "wasi:io/",
@@ -319,6 +359,15 @@ mod tests {
         }
         assert_eq!(says(&grants, "wasi:clocks/monotonic-clock@0.2.0"), Answer::Free);
         assert_eq!(says(&grants, "spin:llm/llm@1.0.0"), Answer::Unknown);
+        let import = "cyte:cell/endocrine@0.1.0";
+        assert_eq!(says(&grants, import), Answer::Missing);
+        let (why, remedy) = Ask { import: import.into(), answer: Answer::Missing }.refusal("front").unwrap();
+        assert!(
+            why.contains("not grant") && remedy.contains("may = [\"release\"] to [gene.front]"),
+            "{remedy}"
+        );
+        grants.may.push(Deed::Release);
+        assert_eq!(says(&grants, import), Answer::Granted);
         grants.config.push(("greeting".into(), "hello".into()));
         grants.outbound.push("https://api.example.test".parse().unwrap());
         assert_eq!(says(&grants, "wasi:config/store@0.2.0-rc.1"), Answer::Granted);

@@ -143,6 +143,7 @@ mod tests {
             cpu: Nanos(0),
             wall: Nanos(0),
             stall: Nanos(0),
+            pong: Nanos(0),
             wait: Nanos(0),
             waiters: 0,
             tables: 10,

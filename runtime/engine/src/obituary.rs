@@ -58,6 +58,8 @@ fn count(host: &CellHost, breach: Option<Breach>, error: &wasmtime::Error) -> Ca
                 Breach::Wall => counters.wall_breaches.add(),
                 Breach::Memory => counters.memory_breaches.add(),
                 Breach::Structure => counters.structure_breaches.add(),
+                Breach::Stuck => counters.stuck.add(),
+                Breach::Ended => {}
             }
             CallError::Breached(breach)
         }

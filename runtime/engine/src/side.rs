@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use wasmtime::{Engine, component::Linker};
 
 use crate::{
-    capability::{files, identity},
+    capability::{clocks, control, files, identity},
     engines::{self, Geometry, Kind},
     state::CellState,
 };
@@ -25,12 +25,15 @@ impl Side {
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         files::add_to_linker(&mut linker)?;
+        clocks::add_to_linker(&mut linker)?;
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
         wasmtime_wasi_config::add_to_linker(&mut linker, CellState::config)?;
         identity::add_to_linker(&mut linker)?;
+        control::add_to_linker(&mut linker)?;
         if kind == Kind::Concurrent {
             wasmtime_wasi::p3::add_to_linker(&mut linker)?;
             files::add_read_only_to_linker(&mut linker)?;
+            clocks::add_concurrent_to_linker(&mut linker)?;
             wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
         }
         Ok(Self { engine, linker })

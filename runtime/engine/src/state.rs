@@ -32,6 +32,8 @@ pub struct CellLimits {
     pub wall: Nanos,
     /// Wall clock without progress after the head.
     pub stall: Nanos,
+    /// How often a cell that holds a message is pinged: one that is stuck is found within two of these.
+    pub pong: Nanos,
     /// How long a request may wait for a cell.
     pub wait: Nanos,
     /// How many requests may wait for one.
@@ -66,6 +68,7 @@ impl CellLimits {
                 Role::Drone | Role::Task => limits.wall_ms_or_default(),
             }),
             stall: Nanos::from_millis(limits.idle_ms_or_default()),
+            pong: Nanos::from_millis(limits.pong_ms_or_default()),
             wait: Nanos::from_millis(limits.wait_ms_or_default()),
             waiters: limits.waiters_or_default(),
             tables: limits.tables_or_default(),
@@ -163,7 +166,7 @@ impl CellState {
             table,
             wasi: gene.wasi(builder)?,
             http,
-            hooks: Hooks::new(gene.clone()),
+            hooks: Hooks::new(gene.clone(), vitals.clone()),
         })
     }
 

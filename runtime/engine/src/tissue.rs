@@ -4,13 +4,15 @@
 //! await. What is added here is what those plain structs cannot have: cells, wakers, timers. What the
 //! governor sees and does is in [`population`], how a cell's place is held and left in [`place`].
 
+mod control;
+mod ping;
 mod place;
 mod population;
 
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU32, Ordering::Relaxed, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst},
     },
     time::Duration,
 };
@@ -29,12 +31,13 @@ use http_body_util::BodyExt;
 use tokio::{sync::oneshot, time::timeout};
 use wasmtime_wasi_http::Error as WasiError;
 
+pub use ping::Zombie;
 pub(crate) use place::Place;
 pub use population::Tally;
 use population::Work;
 
 use crate::{
-    body::CellBody,
+    body::{Arriving, CellBody},
     call,
     capability::log::{Level, LogLine, Source},
     cell::{Cell, Vessel},
@@ -45,6 +48,7 @@ use crate::{
     host::CellHost,
     latency::Latency,
     obituary::obituary,
+    receptor::News,
     snapshot::{CellSnapshot, TissueSnapshot},
     state::CellLimits,
     vitals::{Effort, Vitals},
@@ -154,6 +158,10 @@ pub struct Tissue {
     is_leaving: AtomicBool,
     /// Cells that are wanted at least.
     least: AtomicU32,
+    /// When they were pinged last.
+    pinged: AtomicU64,
+    /// What its cells are to hear, where they have a receptor.
+    pub(crate) news: Option<News>,
 }
 
 impl Tissue {
@@ -178,6 +186,8 @@ impl Tissue {
             leaving: DashSet::new(),
             is_leaving: AtomicBool::new(false),
             least: AtomicU32::new(gene.express.min),
+            pinged: AtomicU64::new(0),
+            news: pre.has_receptor().then(News::default),
             pre,
             host,
         });
@@ -206,28 +216,70 @@ impl Tissue {
         facts: CallFacts,
     ) -> Result<Response<CellBody>, CallError>
     where
-        B: Body<Data = Bytes> + Send + 'static,
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
     {
         if !names_a_host(&request) {
             return Err(CallError::BadRequest);
         }
-        let offered = self.offer();
-        // After the tissue's lock was held: see `Alarm::set`.
-        self.host.alarm.ring();
-        let vessel = match offered {
-            Ok(vessel) => vessel,
-            Err(waiting) => self.wait(waiting?).await?,
-        };
+        let mut vessel = self.find_vessel().await?;
+        if self.news.is_some() {
+            vessel = self.attune(vessel).await?;
+        }
         let vitals = vessel.vitals();
         vitals.begin(facts.id.0, self.limits().cpu);
         vitals.take_in();
-        let request = request.map(|body| body.map_err(|error| request_error(error.into())));
+        let watched = vitals.clone();
+        let request =
+            request.map(|body| Arriving::new(body.map_err(|error| request_error(error.into())), watched));
         let (head, arriving) = oneshot::channel();
         let is_tls = facts.scheme == Scheme::HTTPS;
         let is_head = request.method() == Method::HEAD;
         let call = call::call(self.pre.clone(), self.host.memory.clone(), vessel, request, is_tls, head);
         Driver::new(self.clone(), vitals, call).answer(arriving, is_head).await
+    }
+
+    /// A cell or a place for one, as soon as there is either.
+    pub(crate) async fn find_vessel(self: &Arc<Self>) -> Result<Vessel, CallError> {
+        let offered = self.offer();
+        // After the tissue's lock was held: see `Alarm::set`.
+        self.host.alarm.ring();
+        match offered {
+            Ok(vessel) => Ok(vessel),
+            Err(waiting) => self.wait(waiting?).await,
+        }
+    }
+
+    /// Takes up to `most` cells that rest and are `fit` out of those that are ready, never more than a
+    /// quarter of them but one; whether others are left that lag. Each is to be given back.
+    pub(crate) fn borrow_resting(
+        &self,
+        most: usize,
+        fit: impl Fn(&Cell) -> bool,
+        lags: impl Fn(&Cell) -> bool,
+    ) -> (Vec<Box<Cell>>, bool) {
+        let mut queue = self.lock();
+        let most = most.min((queue.ready().len() / 4).max(1));
+        let is_fit = |tenant: &Tenant| matches!(tenant, Tenant::Cell(cell) if fit(cell));
+        let borrowed = queue.borrow(most, is_fit);
+        let others = queue.ready().iter().any(|tenant| matches!(tenant, Tenant::Cell(cell) if lags(cell)));
+        drop(queue);
+        let cells = borrowed.into_iter().filter_map(|tenant| match tenant {
+            Tenant::Cell(cell) => Some(cell),
+            Tenant::Slot(_) => None,
+        });
+        (cells.collect(), others)
+    }
+
+    /// A borrowed cell rests again, as cold as it was, unless somebody waits or it was dismissed.
+    pub(crate) fn rest_again(self: &Arc<Self>, mut cell: Box<Cell>) {
+        if self.takes_nothing(cell.vitals.birth.id.0) {
+            return cell.place.has_worn();
+        }
+        let unwanted = self.lock().put_back(Tenant::Cell(cell));
+        if let Some(tenant) = unwanted {
+            self.lend(tenant);
+        }
     }
 
     /// A cell, a place for one, or a ticket to wait for either.

@@ -8,10 +8,12 @@ use std::{
     sync::atomic::{
         AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
     },
+    task::Context,
     time::Instant,
 };
 
 use cyte_organism::{Nanos, lineage::Birth};
+use futures_util::task::AtomicWaker;
 
 use crate::error::Breach;
 
@@ -90,7 +92,33 @@ pub(crate) struct Vitals {
     lane: AtomicU8,
     breach: AtomicU8,
     failed: AtomicBool,
+    /// The bits of what its guest released since the last look; [`NOTHING`] where it did not.
+    released: AtomicU64,
+    /// When it released last, and when it divided last; 0 = never.
+    released_at: AtomicU64,
+    divided_at: AtomicU64,
+    /// Why it is to end now, with what it holds; 0 = it is not.
+    sentence: AtomicU8,
+    /// Wakes whoever waits for its guest.
+    waiting: AtomicWaker,
+    /// See [`Self::waits_for_clock`]; 0 = for none.
+    clock_rings: AtomicU64,
+    /// Requests that it sent and has not read to their end.
+    others: AtomicU32,
+    /// Whether it waits for bytes of its client.
+    reads: AtomicBool,
+    /// Whether somebody waits for what it does next.
+    wanted: AtomicBool,
+    /// Whether its answer began.
+    answers: AtomicBool,
+    /// When the message under way began.
+    begun: AtomicU64,
+    /// When it had been polled last at the ping before.
+    pinged: AtomicU64,
 }
+
+/// No strength has these bits.
+const NOTHING: u64 = u64::MAX;
 
 impl Vitals {
     pub(crate) fn new(clock: Clock, birth: Birth) -> Self {
@@ -114,7 +142,125 @@ impl Vitals {
             lane: AtomicU8::new(INLINE),
             breach: AtomicU8::new(0),
             failed: AtomicBool::new(false),
+            released: AtomicU64::new(NOTHING),
+            released_at: AtomicU64::new(0),
+            divided_at: AtomicU64::new(0),
+            sentence: AtomicU8::new(0),
+            waiting: AtomicWaker::new(),
+            clock_rings: AtomicU64::new(0),
+            others: AtomicU32::new(0),
+            reads: AtomicBool::new(false),
+            wanted: AtomicBool::new(true),
+            answers: AtomicBool::new(false),
+            begun: AtomicU64::new(0),
+            pinged: AtomicU64::new(0),
         }
+    }
+
+    /// The guest waits for a clock that rings in so long.
+    pub(crate) fn waits_for_clock(&self, rest: Nanos) {
+        // By the poll that goes on: a little early, which a ping in whole intervals does not notice.
+        let rings = self.polled.load(Relaxed).saturating_add(rest.0);
+        self.clock_rings.fetch_max(rings, Relaxed);
+    }
+
+    /// The guest begins or ceases to wait for the answer to a request of its own.
+    pub(crate) fn waits_for_others(&self, begins: bool) {
+        if begins {
+            self.others.fetch_add(1, Relaxed);
+        } else {
+            self.others.fetch_sub(1, Relaxed);
+        }
+    }
+
+    /// Whether the guest waits for bytes of its client.
+    pub(crate) fn waits_for_client(&self, waits: bool) {
+        self.reads.store(waits, Relaxed);
+    }
+
+    /// Whether somebody waits for what the guest does next.
+    pub(crate) fn is_wanted(&self, is_wanted: bool) {
+        self.wanted.store(is_wanted, Relaxed);
+    }
+
+    /// The guest's answer began.
+    pub(crate) fn head_is_out(&self) {
+        self.answers.store(true, Relaxed);
+    }
+
+    /// A ping: for how long nothing happened in a cell that holds a message, was not polled since the
+    /// ping before, and waits for nothing that could come. A clock that rings only after the message's
+    /// own time, `until_head` until its answer begins, cannot.
+    pub(crate) fn ping(&self, now: Nanos, until_head: Nanos) -> Option<Nanos> {
+        let polled = self.polled.load(Relaxed);
+        let was_polled = self.pinged.swap(polled, Relaxed) != polled;
+        // One that wants to go on waits for a core, and is as alive as the machine lets it be.
+        let is_idle = self.inflight() == 0 || self.since().is_none() || self.has_yielded.load(Relaxed);
+        if was_polled || is_idle {
+            return None;
+        }
+        let rings = self.clock_rings.load(Relaxed);
+        let ends = match self.answers.load(Relaxed) {
+            true => u64::MAX,
+            false => self.begun.load(Relaxed).saturating_add(until_head.0),
+        };
+        let waits = self.others.load(Relaxed) > 0
+            || self.reads.load(Relaxed)
+            || !self.wanted.load(Relaxed)
+            || (now.0 < rings && rings <= ends);
+        (!waits).then(|| now.since(Nanos(polled)))
+    }
+
+    /// What the message under way did so far, in words.
+    pub(crate) fn last_deed(&self) -> String {
+        let computed = self.spent.load(Relaxed).saturating_add(self.used.load(Relaxed));
+        let part =
+            if self.answers.load(Relaxed) { "in the middle of its answer" } else { "before its answer" };
+        format!("it computed for {} us and fell silent {part}", computed / 1_000)
+    }
+
+    /// Keeps a hormone of this strength for the next look, unless one waits already or was released
+    /// less than `every` ago; says whether it was kept.
+    pub(crate) fn release(&self, strength: f64, every: Nanos) -> bool {
+        if self.released.load(Relaxed) != NOTHING || !self.is_rested(&self.released_at, every) {
+            return false;
+        }
+        self.released.store(strength.to_bits(), Relaxed);
+        true
+    }
+
+    /// What was released since this was asked last.
+    pub(crate) fn take_released(&self) -> Option<f64> {
+        // A load costs every other cell less than a swap.
+        let is_there = self.released.load(Relaxed) != NOTHING;
+        is_there.then(|| f64::from_bits(self.released.swap(NOTHING, Relaxed)))
+    }
+
+    /// Whether it may divide, having divided no sooner than `every` ago; if so it counts as divided.
+    pub(crate) fn may_divide(&self, every: Nanos) -> bool {
+        self.is_rested(&self.divided_at, every)
+    }
+
+    fn is_rested(&self, last: &AtomicU64, every: Nanos) -> bool {
+        let now = self.clock.now();
+        let before = Nanos(last.load(Relaxed));
+        let is_rested = before == Nanos(0) || now.since(before) >= every;
+        if is_rested {
+            last.store(now.0.max(1), Relaxed);
+        }
+        is_rested
+    }
+
+    /// It is to end now, with what it holds. Whoever drives it does so when it is woken.
+    pub(crate) fn condemn(&self, why: Breach) {
+        let _ = self.sentence.compare_exchange(0, why as u8, Release, Relaxed);
+        self.waiting.wake();
+    }
+
+    /// Why it is to end now, if it is; else `context` is woken when that changes.
+    pub(crate) fn sentenced(&self, context: &Context<'_>) -> Option<Breach> {
+        self.waiting.register(context.waker());
+        Breach::from_code(self.sentence.load(Acquire))
     }
 
     /// It takes messages from now on.
@@ -136,6 +282,11 @@ impl Vitals {
         self.stalled.store(0, Relaxed);
         self.budget.store(budget.0, Relaxed);
         self.lane.store(INLINE, Relaxed);
+        self.clock_rings.store(0, Relaxed);
+        self.reads.store(false, Relaxed);
+        self.wanted.store(true, Relaxed);
+        self.answers.store(false, Relaxed);
+        self.begun.store(0, Relaxed);
     }
 
     /// A message is inside.
@@ -175,6 +326,9 @@ impl Vitals {
             self.has_yielded.store(false, Relaxed);
             let stalled = now.since(Nanos(self.polled.load(Relaxed)));
             self.stalled.store(self.stalled.load(Relaxed).saturating_add(stalled.0), Relaxed);
+        }
+        if self.begun.load(Relaxed) == 0 {
+            self.begun.store(now.0, Relaxed);
         }
         self.polled.store(now.0, Relaxed);
     }
@@ -297,6 +451,49 @@ mod tests {
         assert!(vitals.moves_to_slow_lane());
         assert!(!vitals.moves_to_slow_lane());
         assert_eq!(vitals.tick(), Tick::Share);
+    }
+
+    #[test]
+    fn a_cell_is_stuck_that_was_not_polled_between_two_pings_and_waits_for_nothing() {
+        let ms = Nanos::from_millis;
+        let vitals = Vitals::new(Clock::start(), Lineage::default().add(None));
+        vitals.settle(ms(1));
+        let poll = || {
+            vitals.enter();
+            vitals.leave()
+        };
+        let begin = || {
+            vitals.end();
+            vitals.begin(1, ms(500));
+            vitals.take_in();
+            poll();
+        };
+        let pings = |times: usize| -> Vec<bool> {
+            (0..times).map(|_| vitals.ping(vitals.clock().now(), ms(10_000)).is_some()).collect()
+        };
+        begin();
+        assert_eq!(pings(3), [false, true, true], "found at the second ping");
+        poll();
+        assert_eq!(pings(2), [false, true], "a poll is a pong");
+        vitals.waits_for_others(true);
+        assert_eq!(pings(1), [false]);
+        vitals.waits_for_others(false);
+        vitals.waits_for_client(true);
+        assert_eq!(pings(1), [false]);
+        begin();
+        vitals.waits_for_clock(ms(5_000));
+        assert_eq!(pings(2), [false, false], "a timer within its time");
+        begin();
+        vitals.waits_for_clock(ms(20_000));
+        assert_eq!(pings(2), [false, true], "a timer that its time does not reach");
+        vitals.head_is_out();
+        assert_eq!(pings(1), [false], "after the head it may");
+        begin();
+        vitals.is_wanted(false);
+        assert_eq!(pings(2), [false, false], "its client reads slowly");
+        vitals.is_wanted(true);
+        vitals.end();
+        assert_eq!(pings(2), [false, false], "it holds nothing");
     }
 
     #[test]

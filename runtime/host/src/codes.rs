@@ -69,6 +69,8 @@ pub enum Code {
     Wish,
     /// A wish asks for more than the DNA allows.
     Envelope,
+    /// A bound of the gene or of the host stands against it.
+    Bounds,
     /// A measurement could not be made.
     Bench,
     /// A scenario has a fault.
@@ -289,6 +291,12 @@ static TABLE: &[Row] = &[
         "E407",
         4,
         "A wish asks for more than the DNA in force allows.\n\nThe DNA is the envelope: `express` in `dna.toml` bounds how many cells an operator may ask for.\n`cyte get GENE` shows what is allowed; to allow more, change the DNA and run it.",
+    ),
+    row(
+        Code::Bounds,
+        "E310",
+        1,
+        "One cell more or less is not possible now: the gene has as many cells as it may have, or the\nhost has no room for one more.\n\n`cyte get GENE` shows the gene's range and `cyte limits` what the host may have; a wish inside what\nthe DNA allows raises the range: `cyte apply`.",
     ),
     row(
         Code::Scenario,

@@ -22,6 +22,8 @@ pub fn engine(usage: &Usage) -> Counts {
         ("cyte_cells_refused_total", counters.no_place),
         ("cyte_cells_memory_refused_total", usage.memory_refused),
         ("cyte_neuron_failures_total", counters.neuron_failures),
+        ("cyte_receptor_failures_total", counters.receptor_failures),
+        ("cyte_cells_stuck_total", counters.stuck),
         ("cyte_neuron_orders_refused_total", counters.neuron_orders_refused),
     ])
 }

@@ -90,6 +90,17 @@ pub enum Happening {
         /// Why it died.
         reason: String,
     },
+    /// A cell holds a message, makes no progress and waits for nothing that could come; it ends.
+    Zombie {
+        /// The gene's name.
+        gene: String,
+        /// The cell's number within its tissue.
+        cell: u64,
+        /// For how long nothing happened in it, in milliseconds.
+        silent_ms: u64,
+        /// What it did last.
+        last: String,
+    },
     /// The host's own code warned of something.
     Warned {
         /// Which part of it, for example `gateway`.

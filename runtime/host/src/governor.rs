@@ -15,6 +15,7 @@ mod expression;
 mod ground;
 mod homeostasis;
 mod levels;
+mod orders;
 mod watch;
 
 use std::sync::Arc;
@@ -22,7 +23,8 @@ use std::time::Duration;
 
 use cyte_dna::GeneName;
 pub use cyte_engine::Tally;
-use cyte_engine::{Alarm, Neuron, Ring};
+use cyte_engine::capability::control::Refused;
+use cyte_engine::{Alarm, HormoneLevels, Neuron, Ring, Zombie};
 use cyte_organism::constants::Constants;
 use cyte_organism::flight::Recording;
 use cyte_organism::law::{Act, Decision, Demand, Trace};
@@ -39,6 +41,7 @@ pub use expression::{Outlook, Pressure};
 pub use ground::{Ground, Soil};
 use homeostasis::{Homeostasis, Seen};
 pub use levels::Levels;
+pub use orders::{Order, Voice};
 use watch::Watch;
 pub use watch::{Incident, Kind};
 
@@ -93,6 +96,17 @@ pub enum Event {
         /// Told what became of it, where somebody wants to know.
         answer: Option<oneshot::Sender<Result<(), ReleaseError>>>,
     },
+    /// A cell is to be made or to end by somebody's word.
+    Order {
+        /// Of this gene.
+        gene: GeneName,
+        /// What is to be done.
+        order: Order,
+        /// Whose word it is.
+        voice: Voice,
+        /// Told what became of it.
+        answer: oneshot::Sender<Result<u64, Refused>>,
+    },
     /// Somebody asks what a cell felt at the last look.
     Ask {
         /// Its gene.
@@ -136,6 +150,25 @@ pub trait Population: Send + Sync {
     fn prepare(&self, count: u32);
     /// Retires up to `count` of the coldest cells that rest.
     fn retire(&self, count: u32);
+    /// Makes one more cell, as a daughter of cell `mother` or of the eldest; says its number.
+    ///
+    /// # Errors
+    /// Why there is none more.
+    fn divide(&self, mother: Option<u64>) -> Result<u64, Refused>;
+    /// Ends a cell when it finished what it has, or with it.
+    ///
+    /// # Errors
+    /// [`Refused::NoCell`] where it does not live.
+    fn end_cell(&self, cell: u64, at_once: bool) -> Result<(), Refused>;
+    /// What guests released since this was asked last, appended with their niches.
+    fn take_released(&self, into: &mut Vec<(Niche, f64)>);
+    /// Pings cells that hold a message, where it is time to; those that are stuck.
+    fn ping(&self, now: Nanos) -> Vec<Zombie>;
+    /// Ends a cell that is stuck.
+    fn bury(&self, cell: u64);
+    /// Tells the cells how their class stands, where they have a receptor; says whether some still have
+    /// to be told.
+    fn tell(&self, levels: HormoneLevels) -> bool;
 }
 
 /// The way to tell the governor something. Never waits.
@@ -207,6 +240,8 @@ pub struct Governor {
     watch: Watch,
     populations: Vec<Arc<dyn Population>>,
     census: Census,
+    /// What guests of one class released; keeps its space.
+    released: Vec<(Niche, f64)>,
     events: Arc<EventLog>,
     alarm: Arc<Alarm>,
     /// Whether the alarm was set before the last look.
@@ -251,6 +286,7 @@ impl Governor {
             watch: Watch::default(),
             populations,
             census,
+            released: Vec::new(),
             events,
             alarm,
             is_dozing: false,
@@ -314,6 +350,10 @@ impl Governor {
                 let released = self.release(gene.as_ref(), strength);
                 // Whoever asked may be gone.
                 let _ = answer.map(|answer| answer.send(released));
+                self.look_by(now);
+            }
+            Event::Order { gene, order, voice, answer } => {
+                let _ = answer.send(self.obey_order(&gene, order, voice));
                 self.look_by(now);
             }
             Event::Ask { gene, niche, answer } => {
@@ -381,6 +421,36 @@ impl Governor {
         if let Some(again) = self.expression.due() {
             self.look_by(again);
         }
+        self.find_zombies(now);
+        if self.exchange() {
+            self.look_by(now + self.homeostasis.constants().tick);
+        }
+    }
+
+    /// Cells that are stuck end, and who wants one gets a successor as after any other death.
+    fn find_zombies(&self, now: Nanos) {
+        for population in &self.populations {
+            for Zombie { cell, silent, last } in population.ping(now) {
+                let (gene, silent_ms) = (population.gene().to_string(), silent.as_millis());
+                self.events.record(Happening::Zombie { gene, cell, silent_ms, last });
+                population.bury(cell);
+            }
+        }
+    }
+
+    /// Hormones between the law and the guests: what they released is heard at the next look, how their
+    /// classes stand is told to those with a receptor. Says whether there is more of either.
+    fn exchange(&mut self) -> bool {
+        let mut has_more = false;
+        for (at, population) in self.populations.iter().enumerate() {
+            has_more |= self.is_awake && population.tell(self.homeostasis.told(at));
+            self.released.clear();
+            population.take_released(&mut self.released);
+            for (niche, strength) in &self.released {
+                has_more |= self.homeostasis.release(at, *niche, *strength).is_ok();
+            }
+        }
+        has_more
     }
 
     /// Runs the law and does what it decided; says whether there was anything. An egg does nothing.
@@ -552,6 +622,9 @@ mod tests {
         tally: Mutex<Tally>,
         cells: Mutex<Vec<Reading>>,
         asked: Mutex<Vec<(u32, u32)>>,
+        released: Mutex<Vec<(Niche, f64)>>,
+        told: Mutex<HormoneLevels>,
+        stuck: Mutex<Vec<Zombie>>,
     }
 
     impl Fake {
@@ -603,6 +676,31 @@ mod tests {
         fn retire(&self, count: u32) {
             self.asked.lock().unwrap().push((0, count));
         }
+        fn divide(&self, mother: Option<u64>) -> Result<u64, Refused> {
+            self.asked.lock().unwrap().push((1, 0));
+            Ok(mother.unwrap_or(1) + 1)
+        }
+        fn end_cell(&self, cell: u64, _at_once: bool) -> Result<(), Refused> {
+            let lives = self.cells.lock().unwrap().iter().any(|reading| reading.niche == Niche(cell));
+            if !lives {
+                return Err(Refused::NoCell);
+            }
+            self.end(Niche(cell));
+            Ok(())
+        }
+        fn take_released(&self, into: &mut Vec<(Niche, f64)>) {
+            into.append(&mut self.released.lock().unwrap());
+        }
+        fn ping(&self, _now: Nanos) -> Vec<Zombie> {
+            std::mem::take(&mut *self.stuck.lock().unwrap())
+        }
+        fn bury(&self, cell: u64) {
+            self.end(Niche(cell));
+        }
+        fn tell(&self, levels: HormoneLevels) -> bool {
+            *self.told.lock().unwrap() = levels;
+            false
+        }
     }
 
     /// A host with room and stems, which notes what is asked of it.
@@ -628,6 +726,9 @@ mod tests {
             tally: Mutex::new(tally),
             cells: Mutex::default(),
             asked: Mutex::default(),
+            released: Mutex::default(),
+            told: Mutex::default(),
+            stuck: Mutex::default(),
         })
     }
 
@@ -752,6 +853,70 @@ mod tests {
         governor.handle(Nanos::from_millis(21), Event::Tick);
         let grown = tissue.asked.lock().unwrap().contains(&(1, 0));
         assert!(grown, "it asks for as many again");
+    }
+
+    /// One packet alone is heard and changes nothing; what is felt of it is told to the cells.
+    #[test]
+    fn what_guests_release_is_heard_once_and_one_packet_changes_nothing() {
+        let tissue = fake(4);
+        tissue.has(4);
+        let (mut governor, _ear, _) = governor(&tissue);
+        // Three of four are busy: what the law wants there to be.
+        for cell in tissue.cells.lock().unwrap().iter_mut().take(3) {
+            cell.inflight = 1;
+        }
+        let at = |tick: u64| Nanos::from_millis(20 * tick);
+        let run = |governor: &mut Governor, ticks: std::ops::RangeInclusive<u64>| {
+            for tick in ticks {
+                governor.handle(at(tick), Event::Tick);
+            }
+        };
+        run(&mut governor, 1..=100);
+        let before = (tissue.told.lock().unwrap().felt_fast, tissue.asked.lock().unwrap().len());
+        tissue.released.lock().unwrap().push((Niche(2), 1.0));
+        run(&mut governor, 101..=101);
+        assert!(governor.due.is_some_and(|due| due <= at(102)), "it is heard soon");
+        run(&mut governor, 102..=102);
+        let felt = tissue.told.lock().unwrap().felt_fast;
+        assert!(felt > before.0, "{felt} after {}", before.0);
+        run(&mut governor, 103..=150);
+        assert_eq!(tissue.asked.lock().unwrap().len(), before.1, "no birth, no death");
+    }
+
+    #[test]
+    fn a_cell_that_is_stuck_ends_and_is_told() {
+        let tissue = fake(2);
+        tissue.has(2);
+        let (mut governor, _ear, events) = governor(&tissue);
+        let silent = Nanos::from_millis(1_500);
+        tissue.stuck.lock().unwrap().push(Zombie { cell: 2, silent, last: "it slept".into() });
+        governor.handle(Nanos(1), Event::Tick);
+        assert_eq!(tissue.staying(), 1);
+        let zombie =
+            Happening::Zombie { gene: "front".into(), cell: 2, silent_ms: 1_500, last: "it slept".into() };
+        assert!(told(&events).contains(&zombie));
+    }
+
+    #[test]
+    fn an_operators_word_is_done_and_a_cells_word_is_bound_by_the_law() {
+        let tissue = fake(2);
+        tissue.has(2);
+        let (mut governor, _ear, _) = governor(&tissue);
+        governor.handle(Nanos(1), Event::Tick);
+        let order = |governor: &mut Governor, gene: &str, order, voice| {
+            let (answer, mut told) = oneshot::channel();
+            let gene = gene.parse().unwrap();
+            governor.handle(Nanos(2), Event::Order { gene, order, voice, answer });
+            told.try_recv().unwrap()
+        };
+        let end = |cell| Order::End { cell, at_once: false };
+        let divide = Order::Divide { mother: Some(1) };
+        assert_eq!(order(&mut governor, "front", divide, Voice::Cell), Ok(2));
+        assert_eq!(order(&mut governor, "front", end(2), Voice::Cell), Err(Refused::Least));
+        assert_eq!(order(&mut governor, "front", end(2), Voice::Operator), Ok(2));
+        assert_eq!(order(&mut governor, "front", end(9), Voice::Operator), Err(Refused::NoCell));
+        // No name is the governor's.
+        assert_eq!(order(&mut governor, "governor", divide, Voice::Operator), Err(Refused::NoCell));
     }
 
     #[test]

@@ -9,19 +9,21 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use cyte_dna::{Blob, Digest, FileGrant, FileSource, Folder as Packed, Gene, Role};
-use cyte_engine::capability::http::Outbound;
+use cyte_dna::{Blob, Digest, FileGrant, FileSource, Folder as Packed, Gene, GeneName, Role};
+use cyte_engine::capability::control::{Control, Refused};
+use cyte_engine::capability::http::{BoxFuture, Outbound};
 use cyte_engine::capability::log::{Death, Level, LogLine, LogSink, Source};
 use cyte_engine::capability::{Folder, Hands};
-use cyte_engine::{CellPre, Genome, Inspection, PrepareError, Tissue};
+use cyte_engine::{CellPre, Genome, HormoneLevels, Inspection, PrepareError, Tissue, Zombie};
 use cyte_organism::law::Demand;
 use cyte_organism::lineage::Niche;
 use cyte_organism::{Nanos, Reading};
+use tokio::sync::oneshot;
 
 use crate::codes::Code;
 use crate::error::CliError;
 use crate::event::Happening;
-use crate::governor::{Ear, Event, Population, Tally};
+use crate::governor::{Ear, Event, Order, Population, Tally, Voice};
 use crate::log::{GuestLog, Said, Stream};
 use crate::state::StateFolder;
 use crate::state::trust::Admitted;
@@ -261,9 +263,52 @@ fn forget_folders(state: &StateFolder, genes: &[Gene]) {
     }
 }
 
-/// What the host does on behalf of cells.
-pub fn hands(log: &Arc<GuestLog>, outbound: Arc<dyn Outbound>, ear: &Ear) -> Hands {
-    Hands { outbound, log: Arc::new(Sink { log: log.clone(), ear: ear.clone() }) }
+/// What the host does on behalf of cells, under a hormone law that looks at every `tick`.
+pub fn hands(log: &Arc<GuestLog>, outbound: Arc<dyn Outbound>, ear: &Ear, tick: Nanos) -> Hands {
+    Hands {
+        outbound,
+        log: Arc::new(Sink { log: log.clone(), ear: ear.clone() }),
+        control: Arc::new(Door { ear: ear.clone(), tick }),
+    }
+}
+
+/// How long a cell waits for the governor.
+const DOOR_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The way from cells to the governor.
+struct Door {
+    ear: Ear,
+    tick: Nanos,
+}
+
+impl Door {
+    fn ask(&self, gene: &GeneName, order: Order) -> BoxFuture<Result<u64, Refused>> {
+        let (answer, told) = oneshot::channel();
+        let event = Event::Order { gene: gene.clone(), order, voice: Voice::Cell, answer };
+        let is_heard = self.ear.tell(event);
+        Box::pin(async move {
+            if !is_heard {
+                return Err(Refused::Busy);
+            }
+            let told = tokio::time::timeout(DOOR_PATIENCE, told).await;
+            told.ok().and_then(Result::ok).unwrap_or(Err(Refused::Busy))
+        })
+    }
+}
+
+impl Control for Door {
+    fn tick(&self) -> Nanos {
+        self.tick
+    }
+
+    fn divide(&self, gene: &GeneName, mother: u64) -> BoxFuture<Result<u64, Refused>> {
+        self.ask(gene, Order::Divide { mother: Some(mother) })
+    }
+
+    fn retire(&self, gene: &GeneName, cell: u64) -> BoxFuture<Result<(), Refused>> {
+        let ended = self.ask(gene, Order::End { cell, at_once: false });
+        Box::pin(async move { ended.await.map(|_| ()) })
+    }
 }
 
 /// Guests' lines on their way to the log; what the host says about a cell's end is an event too.
@@ -362,6 +407,30 @@ impl Population for Governed {
 
     fn retire(&self, count: u32) {
         self.0.retire(count);
+    }
+
+    fn divide(&self, mother: Option<u64>) -> Result<u64, Refused> {
+        self.0.divide(mother)
+    }
+
+    fn end_cell(&self, cell: u64, at_once: bool) -> Result<(), Refused> {
+        self.0.retire_cell(cell, at_once)
+    }
+
+    fn take_released(&self, into: &mut Vec<(Niche, f64)>) {
+        self.0.take_released(into);
+    }
+
+    fn ping(&self, now: Nanos) -> Vec<Zombie> {
+        self.0.ping(now)
+    }
+
+    fn bury(&self, cell: u64) {
+        self.0.bury(cell);
+    }
+
+    fn tell(&self, levels: HormoneLevels) -> bool {
+        self.0.tell(levels)
     }
 }
 

@@ -18,6 +18,7 @@ use cyte_engine::{
     Alarm, Clock, Genome, GenomeConfig, Geometry, Incubator, Lanes, TaskArguments, TaskEnd, Tissue,
 };
 use cyte_gateway::{AccessLog, Claim, FrontLimits, Gateway, Listener, Mount, RouteConflict, Routes};
+use cyte_organism::Nanos;
 use cyte_organism::constants::Constants;
 use cyte_organism::expressor::Switch;
 use cyte_organism::wish::Dropped;
@@ -175,7 +176,8 @@ impl Body {
         let alarm = ear.alarm();
         let genome = genome(&state, plan, incubator, config.compile_cpu, &threads, clock, alarm.clone())?;
         let client = client(&secrets, config.extra_roots, threads.cytoplasm())?;
-        let hands = growth::hands(&logs, client.clone(), &ear);
+        let tick = Nanos::from_millis(manifest.policy.hormones.tick_ms.into());
+        let hands = growth::hands(&logs, client.clone(), &ear, tick);
         let grown = growth::grow(&genome, &state, &admitted, inspections, &hands, machine.cores, tell)?;
         for gene in &grown {
             events.record(gene.happening());

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use cyte_dna::{Digest, Gene, Manifest, limits};
+use cyte_dna::{Digest, Gene, GeneName, Manifest, limits};
 use cyte_engine::{CellSnapshot, Clock, Genome, Neuron};
 use cyte_gateway::Gateway;
 use cyte_organism::expressor::Switch;
@@ -15,12 +15,12 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use crate::codes::Code;
-use crate::control::{Felt, HormoneView, HostView, Recorded, Released, WishView};
+use crate::control::{CellView, Felt, HormoneView, HostView, Ordered, Recorded, Released, WishView};
 use crate::counts::{self, Counts};
 use crate::error::CliError;
 use crate::event::{EventLog, Happening};
 use crate::flight::Flight;
-use crate::governor::{Ear, Event, Levels, Outlook};
+use crate::governor::{Ear, Event, Levels, Order, Outlook, Voice};
 use crate::growth::Grown;
 use crate::hormones::Hormone;
 use crate::log::GuestLog;
@@ -332,6 +332,60 @@ impl HormoneView for View {
             ));
         }
         Ok(told)
+    }
+}
+
+impl CellView for View {
+    fn divide(&self, uid: u32, name: &str) -> Result<Ordered, CliError> {
+        let (gene, mother) = self.place_of("divide", name)?;
+        self.order(uid, "divide", name, gene, Order::Divide { mother })
+    }
+
+    fn kill(&self, uid: u32, name: &str, at_once: bool) -> Result<Ordered, CliError> {
+        let (gene, cell) = self.place_of("kill", name)?;
+        let Some(cell) = cell else {
+            let why = "it names a gene, and a cell ends alone";
+            return Err(CliError::new(Code::Unknown, format!("cannot kill `{name}`"), why).help("cyte ps"));
+        };
+        self.order(uid, "kill", name, gene, Order::End { cell, at_once })
+    }
+}
+
+impl View {
+    /// Whom a name means: a gene that has cells, and one of them where it is said.
+    fn place_of(&self, verb: &str, name: &str) -> Result<(GeneName, Option<u64>), CliError> {
+        let unknown = || {
+            let why = "this host has no cell or gene of that name";
+            CliError::new(Code::Unknown, format!("cannot {verb} `{name}`"), why).help("cyte ps")
+        };
+        let (gene, cell) = match name.split_once('#') {
+            Some((gene, cell)) => (gene, Some(cell.parse().map_err(|_| unknown())?)),
+            None => (name, None),
+        };
+        let mut grown = self.grown.iter().filter(|grown| grown.tissue.is_some());
+        let grown = grown.find(|grown| grown.gene.name.as_str() == gene).ok_or_else(unknown)?;
+        Ok((grown.gene.name.clone(), cell))
+    }
+
+    fn order(
+        &self,
+        uid: u32,
+        verb: &str,
+        name: &str,
+        gene: GeneName,
+        order: Order,
+    ) -> Result<Ordered, CliError> {
+        let what = format!("cannot {verb} `{name}`");
+        let audit = entry(uid, &format!("cell.{verb}"), name);
+        let kept = self.state.head().audit(&audit);
+        kept.map_err(|error| CliError::new(Code::State, what.clone(), error.to_string()))?;
+        let (answer, ordered) = oneshot::channel();
+        let event = Event::Order { gene, order, voice: Voice::Operator, answer };
+        let AuditEntry { verb, subject, .. } = audit;
+        if !self.ear.tell(Event::Operator { uid, verb, subject }) || !self.ear.tell(event) {
+            return Err(CliError::new(Code::Control, what, "too much waits for the governor"));
+        }
+        Ok(ordered)
     }
 }
 

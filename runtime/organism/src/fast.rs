@@ -252,6 +252,12 @@ impl<C, W> Tissue<C, W> {
         Some(self.settle(birth))
     }
 
+    /// The same as a daughter of the eldest.
+    pub fn conceive_daughter(&mut self) -> Option<Birth> {
+        let matron = self.matron;
+        self.conceive_under(matron.as_ref())
+    }
+
     fn settle(&mut self, birth: Birth) -> Birth {
         self.cells += 1;
         self.matron.get_or_insert(birth);
@@ -404,6 +410,22 @@ impl<C, W> Tissue<C, W> {
         let at = self.ready.iter().position(is_it)?;
         self.leaving = self.leaving.saturating_add(1);
         Some(self.ready.remove(at))
+    }
+
+    /// Takes up to `count` of the coldest ready cells that are `fit` out, each to be
+    /// [put back](Self::put_back). Meanwhile they count as busy.
+    pub fn borrow(&mut self, count: usize, fit: impl Fn(&C) -> bool) -> Vec<C> {
+        self.ready.extract_if(.., |cell| fit(cell)).take(count).collect()
+    }
+
+    /// A borrowed cell is ready again, colder than all others; handed back where it is to be
+    /// [given back](Self::give_back) instead, because somebody waits or it is one too many.
+    pub fn put_back(&mut self, cell: C) -> Option<C> {
+        if !self.waiting.is_empty() || self.over() > 0 {
+            return Some(cell);
+        }
+        self.ready.insert(0, cell);
+        None
     }
 
     /// A cell takes nothing new from now on and ends with what it holds.

@@ -128,6 +128,341 @@ pub mod cyte {
                 }
             }
         }
+        /// Hormones that a cell releases.
+        ///
+        /// A cell may say what it needs of its own class, and of no other. What it says is one voice among
+        /// all: the host counts it as a report beside its own count of the cell's load, which weighs a
+        /// quarter of that. One release alone changes nothing, and a cell that lies for ever is worth two
+        /// cells at most. Needs `may = ["release"]` in the DNA.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod endocrine {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            /// What is asked for.
+            #[repr(u8)]
+            #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+            pub enum Hormone {
+                /// More cells of the calling cell's class.
+                Growth,
+                /// Fewer of them.
+                AntiGrowth,
+            }
+            impl ::core::fmt::Debug for Hormone {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        Hormone::Growth => f.debug_tuple("Hormone::Growth").finish(),
+                        Hormone::AntiGrowth => {
+                            f.debug_tuple("Hormone::AntiGrowth").finish()
+                        }
+                    }
+                }
+            }
+            impl Hormone {
+                #[doc(hidden)]
+                pub unsafe fn _lift(val: u8) -> Hormone {
+                    if !cfg!(debug_assertions) {
+                        return unsafe { ::core::mem::transmute(val) };
+                    }
+                    match val {
+                        0 => Hormone::Growth,
+                        1 => Hormone::AntiGrowth,
+                        _ => panic!("invalid enum discriminant"),
+                    }
+                }
+            }
+            /// Why a hormone was not taken.
+            #[repr(u8)]
+            #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+            pub enum Refusal {
+                /// The strength is no number from 0 to 1.
+                Strength,
+                /// This cell released one in this tick of the host (20 ms unless the DNA says otherwise).
+                TooOften,
+            }
+            impl Refusal {
+                pub fn name(&self) -> &'static str {
+                    match self {
+                        Refusal::Strength => "strength",
+                        Refusal::TooOften => "too-often",
+                    }
+                }
+                pub fn message(&self) -> &'static str {
+                    match self {
+                        Refusal::Strength => "The strength is no number from 0 to 1.",
+                        Refusal::TooOften => {
+                            "This cell released one in this tick of the host (20 ms unless the DNA says otherwise)."
+                        }
+                    }
+                }
+            }
+            impl ::core::fmt::Debug for Refusal {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Refusal")
+                        .field("code", &(*self as i32))
+                        .field("name", &self.name())
+                        .field("message", &self.message())
+                        .finish()
+                }
+            }
+            impl ::core::fmt::Display for Refusal {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    write!(f, "{} (error {})", self.name(), * self as i32)
+                }
+            }
+            impl ::core::error::Error for Refusal {}
+            impl Refusal {
+                #[doc(hidden)]
+                pub unsafe fn _lift(val: u8) -> Refusal {
+                    if !cfg!(debug_assertions) {
+                        return unsafe { ::core::mem::transmute(val) };
+                    }
+                    match val {
+                        0 => Refusal::Strength,
+                        1 => Refusal::TooOften,
+                        _ => panic!("invalid enum discriminant"),
+                    }
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Releases a hormone, heard once by the cells of the class, at the next tick of the host.
+            ///
+            /// `strength` is from 0 to 1: with 1, growth asks for a cell more, anti-growth for one less. It
+            /// never waits.
+            #[allow(async_fn_in_trait)]
+            pub fn release(
+                kind: Hormone,
+                strength: f64,
+            ) -> ::core::result::Result<(), Refusal> {
+                unsafe {
+                    #[repr(align(1))]
+                    struct RetArea([::core::mem::MaybeUninit<u8>; 2]);
+                    let mut ret_area = RetArea([::core::mem::MaybeUninit::uninit(); 2]);
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "cyte:cell/endocrine@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "release"]
+                        fn wit_import1(_: i32, _: f64, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: i32, _: f64, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import1(kind.clone() as i32, _rt::as_f64(&strength), ptr0);
+                    let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+                    let result4 = match l2 {
+                        0 => {
+                            let e = ();
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l3 = i32::from(*ptr0.add(1).cast::<u8>());
+                                Refusal::_lift(l3 as u8)
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result4
+                }
+            }
+        }
+        /// Cells that divide and end of their own accord, inside the bounds of the DNA.
+        ///
+        /// A cell divides only into its own class and ends only cells of its own class. Each call is one
+        /// that the host's own governor could have made: the same door, the same hard bounds. Needs
+        /// `may = ["divide"]` or `may = ["retire"]` in the DNA.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod division {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            /// Why it was not done.
+            #[repr(u8)]
+            #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+            pub enum Refusal {
+                /// The DNA does not grant it.
+                NotGranted,
+                /// There are as many cells of the gene as there may be.
+                Most,
+                /// There are as few cells of the gene as there may be.
+                Least,
+                /// The host has no room for one more cell.
+                NoRoom,
+                /// The cores are full: one more cell would serve nobody sooner.
+                CoresFull,
+                /// This cell divided less than 50 ms ago.
+                TooSoon,
+                /// No such cell of this gene lives here.
+                NoCell,
+                /// The host is too busy to answer.
+                Busy,
+            }
+            impl Refusal {
+                pub fn name(&self) -> &'static str {
+                    match self {
+                        Refusal::NotGranted => "not-granted",
+                        Refusal::Most => "most",
+                        Refusal::Least => "least",
+                        Refusal::NoRoom => "no-room",
+                        Refusal::CoresFull => "cores-full",
+                        Refusal::TooSoon => "too-soon",
+                        Refusal::NoCell => "no-cell",
+                        Refusal::Busy => "busy",
+                    }
+                }
+                pub fn message(&self) -> &'static str {
+                    match self {
+                        Refusal::NotGranted => "The DNA does not grant it.",
+                        Refusal::Most => {
+                            "There are as many cells of the gene as there may be."
+                        }
+                        Refusal::Least => {
+                            "There are as few cells of the gene as there may be."
+                        }
+                        Refusal::NoRoom => "The host has no room for one more cell.",
+                        Refusal::CoresFull => {
+                            "The cores are full: one more cell would serve nobody sooner."
+                        }
+                        Refusal::TooSoon => "This cell divided less than 50 ms ago.",
+                        Refusal::NoCell => "No such cell of this gene lives here.",
+                        Refusal::Busy => "The host is too busy to answer.",
+                    }
+                }
+            }
+            impl ::core::fmt::Debug for Refusal {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Refusal")
+                        .field("code", &(*self as i32))
+                        .field("name", &self.name())
+                        .field("message", &self.message())
+                        .finish()
+                }
+            }
+            impl ::core::fmt::Display for Refusal {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    write!(f, "{} (error {})", self.name(), * self as i32)
+                }
+            }
+            impl ::core::error::Error for Refusal {}
+            impl Refusal {
+                #[doc(hidden)]
+                pub unsafe fn _lift(val: u8) -> Refusal {
+                    if !cfg!(debug_assertions) {
+                        return unsafe { ::core::mem::transmute(val) };
+                    }
+                    match val {
+                        0 => Refusal::NotGranted,
+                        1 => Refusal::Most,
+                        2 => Refusal::Least,
+                        3 => Refusal::NoRoom,
+                        4 => Refusal::CoresFull,
+                        5 => Refusal::TooSoon,
+                        6 => Refusal::NoCell,
+                        7 => Refusal::Busy,
+                        _ => panic!("invalid enum discriminant"),
+                    }
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Makes a daughter of the calling cell and says its number.
+            #[allow(async_fn_in_trait)]
+            pub fn divide() -> ::core::result::Result<u64, Refusal> {
+                unsafe {
+                    #[repr(align(8))]
+                    struct RetArea([::core::mem::MaybeUninit<u8>; 16]);
+                    let mut ret_area = RetArea([::core::mem::MaybeUninit::uninit(); 16]);
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "cyte:cell/division@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "divide"]
+                        fn wit_import1(_: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import1(ptr0);
+                    let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+                    let result5 = match l2 {
+                        0 => {
+                            let e = {
+                                let l3 = *ptr0.add(8).cast::<i64>();
+                                l3 as u64
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l4 = i32::from(*ptr0.add(8).cast::<u8>());
+                                Refusal::_lift(l4 as u8)
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result5
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Ends a cell of the calling cell's own class, itself included, when it finished what it has.
+            #[allow(async_fn_in_trait)]
+            pub fn retire(cell: u64) -> ::core::result::Result<(), Refusal> {
+                unsafe {
+                    #[repr(align(1))]
+                    struct RetArea([::core::mem::MaybeUninit<u8>; 2]);
+                    let mut ret_area = RetArea([::core::mem::MaybeUninit::uninit(); 2]);
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "cyte:cell/division@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "retire"]
+                        fn wit_import1(_: i64, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: i64, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import1(_rt::as_i64(&cell), ptr0);
+                    let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+                    let result4 = match l2 {
+                        0 => {
+                            let e = ();
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l3 = i32::from(*ptr0.add(1).cast::<u8>());
+                                Refusal::_lift(l3 as u8)
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result4
+                }
+            }
+        }
     }
 }
 #[rustfmt::skip]
@@ -564,6 +899,46 @@ mod _rt {
             unsafe { String::from_utf8_unchecked(bytes) }
         }
     }
+    pub fn as_f64<T: AsF64>(t: T) -> f64 {
+        t.as_f64()
+    }
+    pub trait AsF64 {
+        fn as_f64(self) -> f64;
+    }
+    impl<'a, T: Copy + AsF64> AsF64 for &'a T {
+        fn as_f64(self) -> f64 {
+            (*self).as_f64()
+        }
+    }
+    impl AsF64 for f64 {
+        #[inline]
+        fn as_f64(self) -> f64 {
+            self as f64
+        }
+    }
+    pub fn as_i64<T: AsI64>(t: T) -> i64 {
+        t.as_i64()
+    }
+    pub trait AsI64 {
+        fn as_i64(self) -> i64;
+    }
+    impl<'a, T: Copy + AsI64> AsI64 for &'a T {
+        fn as_i64(self) -> i64 {
+            (*self).as_i64()
+        }
+    }
+    impl AsI64 for i64 {
+        #[inline]
+        fn as_i64(self) -> i64 {
+            self as i64
+        }
+    }
+    impl AsI64 for u64 {
+        #[inline]
+        fn as_i64(self) -> i64 {
+            self as i64
+        }
+    }
     pub unsafe fn cabi_dealloc(ptr: *mut u8, size: usize, align: usize) {
         if size == 0 {
             return;
@@ -583,19 +958,26 @@ mod _rt {
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 526] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x8e\x03\x01A\x02\x01\
-A\x06\x01B\x05\x01kw\x01r\x06\x02idw\x06mother\0\x0agenerationw\x04genes\x0cgene\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 828] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xbc\x05\x01A\x02\x01\
+A\x0a\x01B\x05\x01kw\x01r\x06\x02idw\x06mother\0\x0agenerationw\x04genes\x0cgene\
 -versions\x08organisms\x04\0\x04cell\x03\0\x01\x01@\0\0\x02\x04\0\x02me\x01\x03\x03\
-\0\x18cyte:cell/identity@0.1.0\x05\0\x01B\x0b\x01q\x02\x08upstream\x01s\0\x02io\x01\
-s\0\x04\0\x05error\x03\0\0\x01ks\x01j\x01\x02\x01\x01\x01@\x01\x03keys\0\x03\x04\
-\0\x03get\x01\x04\x01o\x02ss\x01p\x05\x01j\x01\x06\x01\x01\x01@\0\0\x07\x04\0\x07\
-get-all\x01\x08\x03\0\x1cwasi:config/store@0.2.0-rc.1\x05\x01\x01B\x04\x01m\x06\x05\
-trace\x05debug\x04info\x04warn\x05error\x08critical\x04\0\x05level\x03\0\0\x01@\x03\
-\x05level\x01\x07contexts\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x20wasi:l\
-ogging/logging@0.1.0-draft\x05\x02\x04\0\x12cyte:sdk/abilities\x04\0\x0b\x0f\x01\
-\0\x09abilities\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\
-\x070.262.0\x10wit-bindgen-rust\x060.63.0";
+\0\x18cyte:cell/identity@0.1.0\x05\0\x01B\x07\x01m\x02\x06growth\x0banti-growth\x04\
+\0\x07hormone\x03\0\0\x01m\x02\x08strength\x09too-often\x04\0\x07refusal\x03\0\x02\
+\x01j\0\x01\x03\x01@\x02\x04kind\x01\x08strengthu\0\x04\x04\0\x07release\x01\x05\
+\x03\0\x19cyte:cell/endocrine@0.1.0\x05\x01\x01B\x08\x01m\x08\x0bnot-granted\x04\
+most\x05least\x07no-room\x0acores-full\x08too-soon\x07no-cell\x04busy\x04\0\x07r\
+efusal\x03\0\0\x01j\x01w\x01\x01\x01@\0\0\x02\x04\0\x06divide\x01\x03\x01j\0\x01\
+\x01\x01@\x01\x04cellw\0\x04\x04\0\x06retire\x01\x05\x03\0\x18cyte:cell/division\
+@0.1.0\x05\x02\x01B\x0b\x01q\x02\x08upstream\x01s\0\x02io\x01s\0\x04\0\x05error\x03\
+\0\0\x01ks\x01j\x01\x02\x01\x01\x01@\x01\x03keys\0\x03\x04\0\x03get\x01\x04\x01o\
+\x02ss\x01p\x05\x01j\x01\x06\x01\x01\x01@\0\0\x07\x04\0\x07get-all\x01\x08\x03\0\
+\x1cwasi:config/store@0.2.0-rc.1\x05\x03\x01B\x04\x01m\x06\x05trace\x05debug\x04\
+info\x04warn\x05error\x08critical\x04\0\x05level\x03\0\0\x01@\x03\x05level\x01\x07\
+contexts\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x20wasi:logging/logging@0.\
+1.0-draft\x05\x04\x04\0\x12cyte:sdk/abilities\x04\0\x0b\x0f\x01\0\x09abilities\x03\
+\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10wit-\
+bindgen-rust\x060.63.0";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

@@ -19,4 +19,6 @@ pub mod drone_p3;
 #[rustfmt::skip]
 pub mod neuron;
 #[rustfmt::skip]
+pub mod receptor;
+#[rustfmt::skip]
 pub mod task;

@@ -8,8 +8,10 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Uri};
 
 use crate::body::Arriving;
+use crate::hormone::{Hormone, Refusal};
 use crate::identity::Identity;
 use crate::log::Level;
+use crate::testing::Asked;
 use crate::{Body, FetchError, FetchOptions, Request, Response};
 
 /// What answers for the world outside.
@@ -23,6 +25,8 @@ pub(crate) struct World {
     pub(crate) log: Vec<(Level, String)>,
     pub(crate) errors: Vec<String>,
     pub(crate) me: Option<Identity>,
+    pub(crate) released: Vec<(Hormone, f64)>,
+    pub(crate) asked: Vec<Asked>,
 }
 
 thread_local! {
@@ -49,6 +53,28 @@ pub(crate) fn me() -> Identity {
     WORLD
         .with_borrow(|world| world.me.clone())
         .unwrap_or_else(|| Identity::new((1, None, 0), ("test".into(), "0.0.0".into(), "test".into())))
+}
+
+pub(crate) fn release(kind: Hormone, strength: f64) -> Result<(), Refusal> {
+    if !(0.0..=1.0).contains(&strength) {
+        return Err(Refusal::Strength);
+    }
+    WORLD.with_borrow_mut(|world| world.released.push((kind, strength)));
+    Ok(())
+}
+
+/// The first cell of a test is 1, so its first daughter is 2.
+pub(crate) fn divide() -> Result<u64, crate::division::Refusal> {
+    WORLD.with_borrow_mut(|world| {
+        world.asked.push(Asked::Divide);
+        let daughters = world.asked.iter().filter(|asked| **asked == Asked::Divide).count();
+        Ok(1 + daughters as u64)
+    })
+}
+
+pub(crate) fn retire(cell: u64) -> Result<(), crate::division::Refusal> {
+    WORLD.with_borrow_mut(|world| world.asked.push(Asked::Retire(cell)));
+    Ok(())
 }
 
 #[allow(clippy::panic, reason = "documented: a native test sees the status as a panic")]

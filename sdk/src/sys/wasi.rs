@@ -6,7 +6,7 @@ use http::{HeaderMap, StatusCode};
 use super::bridge;
 use super::fields::{announce, headers_from, headers_to};
 use super::streams::{Incoming, Outgoing};
-use crate::bindings::abilities::cyte::cell::identity;
+use crate::bindings::abilities::cyte::cell::{division as cell_division, endocrine, identity};
 use crate::bindings::abilities::wasi::config::store;
 use crate::bindings::abilities::wasi::logging::logging;
 use crate::bindings::drone::wasi::http0_2_12::outgoing_handler;
@@ -22,10 +22,15 @@ pub use crate::bindings::neuron::exports::cyte::cell::homeostasis::{
     Advice as NeuronAdvice, Guest as NeuronGuest, Host as NeuronHost, Order as NeuronOrder,
     Sample as NeuronSample,
 };
+pub use crate::bindings::receptor::exports::cyte::cell::receptor::{
+    Guest as ReceptorGuest, Levels as ReceptorLevels,
+};
 pub use crate::bindings::task::exports::wasi::cli0_2_12::run::Guest as TaskGuest;
 
 use crate::body::Inner;
+use crate::division;
 use crate::head::Head;
+use crate::hormone::{self, Hormone, Levels, Receptor};
 use crate::identity::Identity;
 use crate::log::Level;
 use crate::neuron::{self, Neuron};
@@ -69,6 +74,12 @@ pub fn watch<N: Neuron>(
         },
     };
     orders.map(said).collect()
+}
+
+/// Lets a cell feel; called by what `receptor!` makes.
+pub fn feel<R: Receptor>(levels: ReceptorLevels) {
+    let ReceptorLevels { felt_fast, felt_slow, growth, anti_growth, cores_full } = levels;
+    R::feel(Levels { felt_fast, felt_slow, growth, anti_growth, cores_full });
 }
 
 fn seen(host: NeuronHost) -> neuron::Host {
@@ -292,6 +303,39 @@ pub(crate) fn log(level: Level, message: &str) {
 /// not import it.
 pub(crate) fn error_line(line: &str) {
     eprintln!("error: {line}");
+}
+
+pub(crate) fn release(kind: Hormone, strength: f64) -> Result<(), hormone::Refusal> {
+    let kind = match kind {
+        Hormone::Growth => endocrine::Hormone::Growth,
+        Hormone::AntiGrowth => endocrine::Hormone::AntiGrowth,
+    };
+    endocrine::release(kind, strength).map_err(|refusal| match refusal {
+        endocrine::Refusal::Strength => hormone::Refusal::Strength,
+        endocrine::Refusal::TooOften => hormone::Refusal::TooOften,
+    })
+}
+
+pub(crate) fn divide() -> Result<u64, division::Refusal> {
+    cell_division::divide().map_err(refused)
+}
+
+pub(crate) fn retire(cell: u64) -> Result<(), division::Refusal> {
+    cell_division::retire(cell).map_err(refused)
+}
+
+fn refused(refusal: cell_division::Refusal) -> division::Refusal {
+    use cell_division::Refusal as Said;
+    match refusal {
+        Said::NotGranted => division::Refusal::NotGranted,
+        Said::Most => division::Refusal::Most,
+        Said::Least => division::Refusal::Least,
+        Said::NoRoom => division::Refusal::NoRoom,
+        Said::CoresFull => division::Refusal::CoresFull,
+        Said::TooSoon => division::Refusal::TooSoon,
+        Said::NoCell => division::Refusal::NoCell,
+        Said::Busy => division::Refusal::Busy,
+    }
 }
 
 pub(crate) fn me() -> Identity {

@@ -130,6 +130,14 @@ table! {
         "a client should get an answer while it still waits; up to the response head";
     "idle-after-head" Milliseconds Number(IDLE_AFTER_HEAD_MS), "DNA", Some("cyte_calls_wall_exceeded_total"), Some("all::cases::hostile::limits::a_response_that_no_longer_moves_is_cut_off"),
         "a response that no longer moves holds a cell";
+    "pong" Milliseconds Number(PONG_MS), "DNA", Some("cyte_cells_stuck_total"), Some("all::cases::zombies::a_cell_that_awaits_what_never_comes_is_found_and_ended"),
+        "a cell that is stuck holds a place until its wall clock ends; one that waits for a granted thing is not";
+    "receptor-cpu" Milliseconds Number(RECEPTOR_CPU_MS), "nobody", Some("cyte_receptor_failures_total"), Some("all::cases::glands::a_receptor_that_fails_ends_its_cell_only"),
+        "a request may wait behind it";
+    "receptor-wall" Milliseconds Number(RECEPTOR_WALL_MS), "nobody", Some("cyte_receptor_failures_total"), Some("all::cases::glands::a_receptor_that_fails_ends_its_cell_only"),
+        "a request may wait behind it";
+    "receptor-every" Milliseconds Number(RECEPTOR_EVERY_MS), "nobody", None, Some("all::cases::glands::cells_with_a_receptor_are_told_how_their_class_stands"),
+        "10,000 cells that are told at every tick would take a core";
     "cell-memory" Bytes Number(CELL_MEMORY_BYTES), "DNA", Some("cyte_cells_memory_exceeded_total"), Some("all::cases::hostile::memory::a_guest_that_grows_gets_its_limit_and_no_more"),
         "one cell must not take the memory of the others; summed over its memories";
     "cell-table-elements" Count Number(CELL_TABLE_ELEMENTS as u64), "DNA", Some("cyte_cells_tables_exceeded_total"), Some("all::cases::hostile::limits::a_gene_says_how_much_its_cells_hold_beside_memory"),

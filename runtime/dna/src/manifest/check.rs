@@ -302,6 +302,7 @@ impl Scope<'_> {
             ("limits.wait", limits.wait_ms, 0, l::WAIT_FOR_CAPACITY_MAX_MS),
             ("limits.waiters", limits.waiters.map(u64::from), 0, l::WAITERS_PER_GENE_MAX.into()),
             ("limits.idle", limits.idle_ms, 1, l::IDLE_AFTER_HEAD_MAX_MS),
+            ("limits.pong", limits.pong_ms, l::PONG_MIN_MS, l::PONG_MAX_MS),
             ("limits.tables", limits.tables.map(u64::from), 0, l::CELL_TABLE_ELEMENTS_MAX.into()),
             ("limits.handles", limits.handles.map(u64::from), 1, l::CELL_HANDLES_MAX.into()),
             ("limits.host-call", limits.host_call, 1, l::HOST_CALL_MAX_BYTES),
@@ -332,6 +333,10 @@ impl Scope<'_> {
         self.ascending("secrets", grants.secrets.iter())?;
         if grants.secrets.iter().any(|name| GeneName::new(name).is_err()) {
             return self.invalid("secrets", "a name must be 1 to 63 of a-z, 0-9 and -");
+        }
+        self.ascending("may", grants.may.iter())?;
+        if gene.role != Role::Drone && !grants.may.is_empty() {
+            return self.invalid("may", "only a drone has a population");
         }
         self.pairs(gene)
     }

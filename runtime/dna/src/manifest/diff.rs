@@ -162,6 +162,7 @@ impl Diff {
         self.optional("limits.body", &before.body.map(human_bytes), &after.body.map(human_bytes));
         self.optional("limits.wait", &before.wait_ms.map(human_ms), &after.wait_ms.map(human_ms));
         self.optional("limits.waiters", &before.waiters, &after.waiters);
+        self.optional("limits.pong", &before.pong_ms.map(human_ms), &after.pong_ms.map(human_ms));
         self.optional("limits.idle", &before.idle_ms.map(human_ms), &after.idle_ms.map(human_ms));
         self.optional("limits.tables", &before.tables, &after.tables);
         self.optional("limits.handles", &before.handles, &after.handles);
@@ -189,6 +190,7 @@ impl Diff {
         self.list("config", pairs(&old.config), pairs(&new.config));
         self.list("environment", pairs(&old.environment), pairs(&new.environment));
         self.list("secret", old.secrets.clone(), new.secrets.clone());
+        self.list("may", texts(&old.may), texts(&new.may));
     }
 }
 

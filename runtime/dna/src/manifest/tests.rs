@@ -339,6 +339,7 @@ prop_compose! {
         gene.labels = labels.into_iter().collect();
         gene.limits.waiters = waiters;
         gene.limits.idle_ms = idle;
+        gene.limits.pong_ms = idle.map(|ms| ms.clamp(l::PONG_MIN_MS, l::PONG_MAX_MS));
         let sorted = |set: std::collections::BTreeSet<String>| {
             let mut routes: Vec<Route> = set.iter().map(|path| format!("{name}.test{path}").parse().unwrap()).collect();
             routes.sort_unstable();

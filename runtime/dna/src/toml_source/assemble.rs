@@ -150,6 +150,7 @@ impl GeneSource {
             config: self.config.clone(),
             secrets: self.secrets.clone(),
             environment: self.environment.clone(),
+            may: self.may.clone(),
         };
         gene.limits = self.limits;
         gene.express = self.express;

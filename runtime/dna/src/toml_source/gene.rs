@@ -10,7 +10,7 @@ use super::read::{Placed, Reader, Table};
 use super::units::Measure;
 use crate::folder::check_path;
 use crate::limits as l;
-use crate::{Expression, GeneLimits, GeneName, Mandate, OutboundGrant, Role, Route, Scope};
+use crate::{Deed, Expression, GeneLimits, GeneName, Mandate, OutboundGrant, Role, Route, Scope};
 
 /// One gene as its author describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +43,8 @@ pub struct GeneSource {
     pub environment: Vec<(String, String)>,
     /// Names only. Sorted, each once.
     pub secrets: Vec<String>,
+    /// What its cells may do about their own population. Ascending, each once.
+    pub may: Vec<Deed>,
     /// Limits of its own.
     pub limits: GeneLimits,
     /// How many cells, and where.
@@ -82,6 +84,7 @@ const KEYS: &[&str] = &[
     "files",
     "labels",
     "limits",
+    "may",
     "neuron",
     "outbound",
     "reuse",
@@ -103,6 +106,7 @@ const LIMIT_KEYS: &[&str] = &[
     "wait",
     "waiters",
     "idle",
+    "pong",
     "tables",
     "handles",
     "host-call",
@@ -189,6 +193,7 @@ impl Reader {
         let files = self.files(table);
         let (config, environment) = self.config(table);
         let secrets = self.secrets(table);
+        let may = self.may(table, role);
         let limits = self.limits(table);
         let express = self.express(table);
         let build = self.build(table);
@@ -215,6 +220,7 @@ impl Reader {
             config,
             environment,
             secrets,
+            may,
             limits,
             express,
             build,
@@ -259,7 +265,7 @@ impl Reader {
     }
 
     fn grants_nothing(&mut self, table: &Table<'_, '_>) {
-        for key in ["outbound", "files", "secrets", "express", "concurrency"] {
+        for key in ["outbound", "files", "secrets", "may", "express", "concurrency"] {
             if let Some(value) = table.entries.get(key) {
                 let message = format!("a neuron has no `{key}`");
                 let help = "remove it: a neuron is one cell a host that sees counts and reaches nothing";
@@ -321,6 +327,28 @@ impl Reader {
             }
         }
         names.into_iter().map(|(name, _)| name).collect()
+    }
+
+    /// What its cells may do about their own population; who has none is granted nothing.
+    fn may(&mut self, table: &Table<'_, '_>, role: Option<Role>) -> Vec<Deed> {
+        let known: Vec<&str> = Deed::ALL.iter().map(|deed| deed.as_str()).collect();
+        let mut deeds = Vec::new();
+        for (text, span) in self.strings(table, "may", true).unwrap_or_default() {
+            match Deed::ALL.into_iter().find(|deed| deed.as_str() == text) {
+                Some(deed) => deeds.push((deed, span)),
+                None => {
+                    let message = format!("`{text}` is not a value of `may`");
+                    let help = format!("write one of: {}", known.join(", "));
+                    self.faults.push(SourceError::new(span, message, help));
+                }
+            }
+        }
+        if let (Some(Role::Task), Some((_, span))) = (role, deeds.first()) {
+            let help = "remove may, or the role where it is a drone";
+            self.faults.push(SourceError::new(span.clone(), "only a drone has a population", help));
+        }
+        let deeds = self.unique(table, "may", deeds, Deed::ALL.len());
+        deeds.into_iter().map(|(deed, _)| deed).collect()
     }
 
     fn labels(&mut self, table: &Table<'_, '_>) -> Pairs {
@@ -449,6 +477,7 @@ impl Reader {
             wait_ms: self.amount(&table, "wait", time, 0, l::WAIT_FOR_CAPACITY_MAX_MS),
             waiters: self.number(&table, "waiters", 0, l::WAITERS_PER_GENE_MAX),
             idle_ms: self.amount(&table, "idle", time, 1, l::IDLE_AFTER_HEAD_MAX_MS),
+            pong_ms: self.amount(&table, "pong", time, l::PONG_MIN_MS, l::PONG_MAX_MS),
             tables: self.number(&table, "tables", 0, l::CELL_TABLE_ELEMENTS_MAX),
             handles: self.number(&table, "handles", 1, l::CELL_HANDLES_MAX),
             host_call: self.amount(&table, "host-call", bytes, 1, l::HOST_CALL_MAX_BYTES),

@@ -25,7 +25,7 @@ files = [{ from = "assets", to = "/assets" }, { from = "data", to = "/data", wri
 config = { greeting = "hello", "a.b" = "c" }
 environment = { MODE = "fast" }
 secrets = ["token"]
-limits = { memory = "64MiB", cpu = "500ms", wall = "10s", body = "8MiB", wait = "100ms", waiters = 8, idle = "5s", tables = 10, handles = 20, host-call = "2MiB", headers = "1KiB", random = "1KiB", outbound = 3, files = "1GiB", file-count = 7 }
+limits = { memory = "64MiB", cpu = "500ms", wall = "10s", body = "8MiB", wait = "100ms", waiters = 8, idle = "5s", pong = "2s", tables = 10, handles = 20, host-call = "2MiB", headers = "1KiB", random = "1KiB", outbound = 3, files = "1GiB", file-count = 7 }
 express = { min = 0, max = 64, scope = "network" }
 build = { command = "make front" }
 

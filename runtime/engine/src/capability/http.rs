@@ -11,7 +11,7 @@ use wasmtime_wasi_http::{
 };
 
 use super::log::{Level, LogLine};
-use crate::state::GeneContext;
+use crate::{state::GeneContext, vitals::Vitals};
 
 /// A body on its way out or back.
 pub type OutboundBody = UnsyncBoxBody<Bytes, OutboundError>;
@@ -118,15 +118,32 @@ pub trait Outbound: Send + Sync {
 /// The hooks of one cell: its grants and how many of its requests may be under way.
 pub(crate) struct Hooks {
     gene: Arc<GeneContext>,
+    vitals: Arc<Vitals>,
     in_flight: Option<Arc<Semaphore>>,
+}
+
+/// A request under way, for which its cell may wait. Its deadlines are the sender's.
+struct Wait(Arc<Vitals>);
+
+impl Wait {
+    fn begin(vitals: Arc<Vitals>) -> Self {
+        vitals.waits_for_others(true);
+        Self(vitals)
+    }
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        self.0.waits_for_others(false);
+    }
 }
 
 /// A guest's write to an outgoing body, at most.
 const CHUNK_BYTES: usize = 64 << 10;
 
 impl Hooks {
-    pub(crate) fn new(gene: Arc<GeneContext>) -> Self {
-        Self { gene, in_flight: None }
+    pub(crate) fn new(gene: Arc<GeneContext>, vitals: Arc<Vitals>) -> Self {
+        Self { gene, vitals, in_flight: None }
     }
 
     fn deny(&self, authority: &str) {
@@ -181,6 +198,7 @@ impl WasiHttpHooks for Hooks {
         if permits.available_permits() == 0 {
             gene.hands.outbound.withheld(&gene.gene.name, Withheld::TooMany);
         }
+        let wait = Wait::begin(self.vitals.clone());
         Box::new(async move {
             let permit = permits.acquire_owned().await.map_err(|_| WasiError::ConnectionLimitReached)?;
             let outbound = OutboundRequest {
@@ -197,7 +215,7 @@ impl WasiHttpHooks for Hooks {
                 body.map_err(WasiError::from)
                     // The permit is held until the body is read or dropped.
                     .map_frame(move |frame| {
-                        let _held = &permit;
+                        let _held = (&permit, &wait);
                         frame
                     })
                     .boxed_unsync()

@@ -5,6 +5,8 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+pub(crate) mod clocks;
+pub mod control;
 pub(crate) mod files;
 pub mod http;
 pub(crate) mod identity;
@@ -17,6 +19,8 @@ pub struct Hands {
     pub outbound: Arc<dyn http::Outbound>,
     /// Takes log lines.
     pub log: Arc<dyn log::LogSink>,
+    /// Makes and ends cells that the DNA lets cells make and end.
+    pub control: Arc<dyn control::Control>,
 }
 
 /// A folder of the host that a gene may see, already resolved by the host from the DNA's grant.

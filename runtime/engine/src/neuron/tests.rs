@@ -10,6 +10,7 @@ use crate::{
     cache::CodeCache,
     capability::{
         Hands,
+        control::NoControl,
         http::{BoxFuture, Outbound, OutboundBody, OutboundError, OutboundRequest},
         log::{Death, LogLine, LogSink},
     },
@@ -139,7 +140,7 @@ fn lab_with_places(body: &str, places: u32, change: impl FnOnce(&mut Gene)) -> L
     let engine = engines::fingerprint(Kind::Plain).unwrap();
     CodeCache::new(folder.clone(), [7; 32]).store(&engine, &gene.component.sha256, &code).unwrap();
     let ears = Arc::new(Ears::default());
-    let hands = Hands { outbound: Arc::new(Nobody), log: ears.clone() };
+    let hands = Hands { outbound: Arc::new(Nobody), log: ears.clone(), control: Arc::new(NoControl) };
     let inspection = inspect(&wasm).unwrap();
     let pre = genome.prepare(&gene, "lab", &wasm, inspection, hands, Vec::new()).unwrap();
     let neuron = genome.neuron(pre).unwrap();
@@ -280,7 +281,7 @@ fn a_component_is_a_neuron_by_its_export() {
     assert_eq!(found.shape.world(), "cyte:cell/homeostasis@0.1");
     assert!(found.asks(&cyte_dna::Grants::default()).iter().all(|ask| ask.answer != Answer::Unknown));
     let lab = lab(COUNT, |_| {});
-    let hands = Hands { outbound: Arc::new(Nobody), log: lab.ears.clone() };
+    let hands = Hands { outbound: Arc::new(Nobody), log: lab.ears.clone(), control: Arc::new(NoControl) };
     let drone = Gene::new("front".parse().unwrap(), Role::Drone, Blob::of(&wasm));
     let error = lab.genome.prepare(&drone, "lab", &wasm, found, hands, Vec::new()).err().unwrap();
     let says = "gene `front`: its DNA says drone, but it is built for cyte:cell/homeostasis@0.1";

@@ -237,7 +237,7 @@ impl Tissue {
     }
 
     /// Makes the cell of a place, for nobody yet.
-    fn raise(self: &Arc<Self>, place: Place) {
+    pub(super) fn raise(self: &Arc<Self>, place: Place) {
         if self.is_shared() {
             let slots = crowd::settle(self, place, self.pre.slots());
             return slots.into_iter().for_each(|slot| self.lend_again(slot));
@@ -299,7 +299,7 @@ impl Tissue {
     }
 
     /// Lets cells end: each takes nothing new and finishes what it holds. Says how many.
-    fn dismiss(&self, cells: impl IntoIterator<Item = u64>) -> usize {
+    pub(super) fn dismiss(&self, cells: impl IntoIterator<Item = u64>) -> usize {
         let mut count = 0;
         for cell in cells {
             self.leaving.insert(cell);

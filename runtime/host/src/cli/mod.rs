@@ -7,6 +7,7 @@
 mod ask;
 mod bench;
 mod build;
+mod cells;
 mod check;
 mod completions;
 mod develop;
@@ -134,6 +135,8 @@ enum Verb {
     Delete(wish::Delete),
     Search(wish::Search),
     Why(why::Why),
+    Divide(cells::Divide),
+    Kill(cells::Kill),
     Hormones(hormones::Hormones),
     Hormone(hormones::HormoneVerb),
     Record(record::Record),
@@ -205,6 +208,8 @@ fn dispatch(verb: Verb, context: &Context) -> Done {
         Verb::Delete(verb) => wish::delete(&verb, context),
         Verb::Search(verb) => wish::search(&verb, context),
         Verb::Why(verb) => why::run(&verb, context),
+        Verb::Divide(verb) => cells::divide(&verb, context),
+        Verb::Kill(verb) => cells::kill(&verb, context),
         Verb::Hormones(verb) => hormones::run(&verb, context),
         Verb::Hormone(verb) => hormones::release(&verb, context),
         Verb::Record(verb) => record::run(&verb, context),

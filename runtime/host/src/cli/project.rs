@@ -108,10 +108,11 @@ impl Made {
     pub(super) fn check_imports(&self) -> Result<(), CliError> {
         for gene in &self.genes {
             let asks = gene.inspection.asks(&self.grants(gene));
-            if let Some(ask) = asks.iter().find(|ask| ask.answer == Answer::Unknown) {
+            let refused = asks.iter().find_map(|ask| Some((ask, ask.refusal(gene.built.name.as_str())?)));
+            if let Some((ask, (why, remedy))) = refused {
                 let what = format!("cannot use gene `{}`", gene.built.name);
-                let why = format!("it asks for `{}`, which nothing here provides", ask.import);
-                return Err(CliError::new(Code::Component, what, why).help("build the gene without it"));
+                let why = format!("it asks for `{}`, which {why}", ask.import);
+                return Err(CliError::new(Code::Component, what, why).help(remedy));
             }
         }
         Ok(())
@@ -127,6 +128,7 @@ impl Made {
             config: source.config.clone(),
             secrets: source.secrets.clone(),
             environment: source.environment.clone(),
+            may: source.may.clone(),
             files: Vec::new(),
         }
     }

@@ -67,6 +67,7 @@ pub(super) fn gets(ask: &Value) -> String {
         "free" => "always there".to_owned(),
         "empty" => "not granted: there, and empty".to_owned(),
         "denied" => "not granted: each call is denied".to_owned(),
+        "missing" => "not granted: the gene is not loaded".to_owned(),
         "unknown" => "nothing provides it".to_owned(),
         other => other.to_owned(),
     }

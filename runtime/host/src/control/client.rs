@@ -181,11 +181,14 @@ pub fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::{Felt, HormoneView, HostView, Recorded, Released, WishView, server};
+    use crate::control::{
+        CellView, Felt, HormoneView, HostView, Ordered, Recorded, Released, WishView, server,
+    };
     use crate::event::{EventLog, Happening};
     use crate::hormones::Hormone;
     use crate::log::{GuestLog, Said, Show, Stream};
     use crate::state::tests::{Scratch, scratch};
+    use cyte_engine::capability::control::Refused;
     use serde_json::json;
     use std::sync::{Arc, Mutex};
     use tokio::sync::watch;
@@ -210,6 +213,18 @@ mod tests {
             let refused = (strength > 1.0).then_some(cyte_organism::ReleaseError::Strength);
             told.send(refused.map_or(Ok(()), Err)).unwrap();
             Ok(released)
+        }
+    }
+
+    impl CellView for Fake {
+        fn divide(&self, _uid: u32, name: &str) -> Result<Ordered, CliError> {
+            let (told, ordered) = tokio::sync::oneshot::channel();
+            let refused = (name == "full").then_some(Refused::Most);
+            told.send(refused.map_or(Ok(8), Err)).unwrap();
+            Ok(ordered)
+        }
+        fn kill(&self, _uid: u32, name: &str, _at_once: bool) -> Result<Ordered, CliError> {
+            Err(CliError::new(Code::Unknown, format!("cannot end `{name}`"), "there is none"))
         }
     }
 
@@ -298,6 +313,20 @@ mod tests {
         let listener = runtime.block_on(async { server::bind(&socket).unwrap() });
         runtime.spawn(server::serve(listener, Arc::clone(&view) as _, stopped));
         Running { view, client: Client::new(&socket).unwrap(), _stop: stop, _runtime: runtime, _folder: path }
+    }
+
+    #[test]
+    fn cells_are_made_and_ended_over_the_socket_and_refusals_come_back_whole() {
+        let host = running("cells");
+        let post = |path: &str| host.client.call(Method::POST, path, Bytes::new());
+        let path = format!("/v1/cells/{}/divide", escape("front#7"));
+        assert_eq!(post(&path).unwrap()["cell"], "front#8");
+        let error = post("/v1/cells/full/divide").unwrap_err();
+        assert_eq!(
+            (error.code, error.help.as_deref()),
+            (Code::Bounds, Some("cyte get full shows its range"))
+        );
+        assert_eq!(post("/v1/cells/nobody/kill?now=1").unwrap_err().code, Code::Unknown);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! must be the same user or root. What the host knows comes through [`HostView`], so that nothing
 //! here knows cells or genes. `server` answers, `client` asks, `find` tells which host is meant.
 
+mod cells;
 pub mod client;
 pub mod find;
 mod flight;
@@ -21,6 +22,7 @@ use crate::event::EventLog;
 use crate::log::GuestLog;
 use crate::record::Recorder;
 
+pub use cells::{CellView, Ordered};
 pub use flight::Recorded;
 pub use hormones::{Felt, HormoneView, Released};
 pub use wishes::WishView;
@@ -28,7 +30,7 @@ pub use wishes::WishView;
 /// What the control API shows of a host, and the few things that it may write.
 ///
 /// Every answer is one JSON object with `"v": 1`, the same that `--output json` prints.
-pub trait HostView: WishView + HormoneView {
+pub trait HostView: WishView + HormoneView + CellView {
     /// The host itself: pid, version, state folder, organism, addresses, counters.
     fn status(&self) -> Value;
     /// Genes and cells.

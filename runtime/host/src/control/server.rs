@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 
-use super::{HostView, flight, hormones, observed, wishes};
+use super::{HostView, cells, flight, hormones, observed, wishes};
 use crate::codes::Code;
 use crate::error::CliError;
 use crate::ring::Ring;
@@ -115,6 +115,12 @@ async fn answer(request: Request<Incoming>, view: &Arc<dyn HostView>, uid: u32) 
             hormones::felt(&unescape(cell), view.as_ref()).await
         }
         (&Method::GET, ["v1", "why", rest @ ..]) if rest.len() < 2 => wishes::why(rest, view.as_ref()),
+        (&Method::POST, ["v1", "cells", name, "divide"]) => {
+            cells::order("divide", unescape(name), false, Arc::clone(view), uid).await
+        }
+        (&Method::POST, ["v1", "cells", name, "kill"]) => {
+            cells::order("kill", unescape(name), query.now, Arc::clone(view), uid).await
+        }
         (&Method::POST, ["v1", "hormones"]) => hormones::release(body, Arc::clone(view), uid).await,
         (method, ["v1", "wishes", rest @ ..]) => {
             wishes::write(method, rest, query, body, Arc::clone(view), uid).await
@@ -184,6 +190,8 @@ pub(super) struct Query {
     pub(super) words: Vec<String>,
     /// Of wishes: the name of the file that they come from.
     pub(super) file: Option<String>,
+    /// Of a cell's end: with what it holds.
+    now: bool,
 }
 
 impl Query {
@@ -193,6 +201,7 @@ impl Query {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             match key {
                 "follow" => query.follow = value != "0" && value != "false",
+                "now" => query.now = value != "0" && value != "false",
                 "since" => query.since = value.parse().ok(),
                 "after" => query.after = value.parse().ok(),
                 "tail" => query.tail = value.parse().ok(),

@@ -4,15 +4,15 @@
 //! samples: each tissue's cells and counts, and averages of what was counted since the last look.
 //! One class for each tissue, in the tissues' order.
 
-use std::sync::Arc;
-
 use cyte_dna::limits;
+use cyte_engine::HormoneLevels;
 use cyte_organism::constants::{ClassSpec, ConstantError, Constants};
 use cyte_organism::flight::{Recorded, Segment, Tape, TapeLimits};
 use cyte_organism::law::{ClassId, ClassSample, Decision, Demand, HostSample, Law, Trace, Transport, View};
 use cyte_organism::lineage::Niche;
 use cyte_organism::neuron::{Host, Look, Order, Sample};
 use cyte_organism::{Nanos, Reading, ReleaseError};
+use std::sync::Arc;
 
 use super::Tally;
 
@@ -208,6 +208,28 @@ impl Homeostasis {
     /// What the cell in `niche` felt at the last look.
     pub(super) fn trace(&self, at: usize, niche: Niche) -> Option<Trace> {
         self.law.trace(class(at), niche)
+    }
+
+    /// A guest released a hormone; heard at the next look.
+    ///
+    /// # Errors
+    /// No cell of class `at` that serves holds this niche, or it released one already.
+    pub(super) fn release(&mut self, at: usize, niche: Niche, strength: f64) -> Result<(), ReleaseError> {
+        // The DNA may allow a report less than the strongest word.
+        let most = self.law.constants().report_max;
+        self.law.release(class(at), niche, strength.min(most))
+    }
+
+    /// How class `at` stood at the last look, as its cells are told.
+    pub(super) fn told(&self, at: usize) -> HormoneLevels {
+        let view = self.view(at);
+        HormoneLevels {
+            felt_fast: view.felt_fast,
+            felt_slow: view.felt_slow,
+            growth: view.deficit.max(0.0),
+            anti_growth: (-view.deficit).max(0.0),
+            cores_full: self.is_suppressed(),
+        }
     }
 
     /// An operator releases a hormone to class `at`; heard at the next look.

@@ -57,6 +57,11 @@ impl Told {
                 let dead = Event::Dead { cause: *cause, uses: *uses };
                 Some(Self::about(at_ms, gene, Some(CellId(*cell)), What::Event(dead)))
             }
+            Happening::Zombie { gene, cell, silent_ms, last } => {
+                let text = format!("stuck for {silent_ms} ms: {last}");
+                let told = Event::Note { text: cut(text) };
+                Some(Self::about(at_ms, gene, Some(CellId(*cell)), What::Event(told)))
+            }
             Happening::CellsBorn { .. } => None,
             Happening::CellsDied { gene, count } => Some(Self::about(at_ms, gene, None, What::Died(*count))),
             Happening::Warned { by, text } => note("", format!("{by}: {text}")),

@@ -16,6 +16,7 @@ use crate::{Nanos, Phase, Reading};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Counts {
     pub(super) queued: u32,
+    pub(super) peak: u32,
     pub(super) head: Option<Nanos>,
     pub(super) arrived: u64,
     pub(super) service: Nanos,
@@ -26,8 +27,9 @@ pub(super) struct Counts {
 
 impl Counts {
     fn of(sample: &ClassSample<'_>) -> Self {
-        let ClassSample { queued, head, arrived, service, computing, activation, retired, .. } = *sample;
-        Self { queued, head, arrived, service, computing, activation, retired }
+        let ClassSample { queued, peak, head, arrived, service, computing, activation, retired, .. } =
+            *sample;
+        Self { queued, peak, head, arrived, service, computing, activation, retired }
     }
 }
 
@@ -67,11 +69,12 @@ pub(super) struct Known {
 impl Known {
     /// This as the law takes it.
     pub(super) fn sample(&self, class: ClassId) -> ClassSample<'_> {
-        let Counts { queued, head, arrived, service, computing, activation, retired } = self.counts;
+        let Counts { queued, peak, head, arrived, service, computing, activation, retired } = self.counts;
         ClassSample {
             class,
             cells: &self.cells,
             queued,
+            peak,
             head,
             arrived,
             service,
@@ -251,6 +254,7 @@ mod tests {
             class: ClassId(7),
             cells,
             queued: 0,
+            peak: 0,
             head: None,
             arrived,
             service: Nanos(0),

@@ -252,6 +252,7 @@ mod tests {
             class: ClassId(0),
             cells: &cells,
             queued: 0,
+            peak: 0,
             head: None,
             arrived: now.0,
             service: Nanos(1),

@@ -4,6 +4,8 @@
 //! chance wait, and a cell for it anew (a class whose load is around two cells was born and died with
 //! every such wave, four times as often as it needed).
 
+use serde::{Deserialize, Serialize};
+
 use crate::Nanos;
 use crate::constants::PEAK_WINDOW;
 
@@ -11,7 +13,7 @@ use crate::constants::PEAK_WINDOW;
 const PARTS: usize = 4;
 
 /// The peaks of the last [`PEAK_WINDOW`], to a third of it.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Peak {
     parts: [u32; PARTS],
     filled: u64,
@@ -21,7 +23,7 @@ impl Peak {
     /// So many messages were inside and waiting at once since the last look.
     pub(super) fn note(&mut self, now: Nanos, most: u32) {
         let part = now.0 / (PEAK_WINDOW.0 / (PARTS as u64 - 1));
-        for stale in (self.filled + 1..=part).take(PARTS) {
+        for stale in (self.filled.saturating_add(1)..=part).take(PARTS) {
             if let Some(old) = self.parts.get_mut(stale as usize % PARTS) {
                 *old = 0;
             }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use cyte_dna::{Blob, Gene, GeneName, Mandate, Role, limits};
 use cyte_engine::capability::Hands;
+use cyte_engine::capability::control::NoControl;
 use cyte_engine::capability::http::{BoxFuture, Outbound, OutboundBody, OutboundError, OutboundRequest};
 use cyte_engine::capability::log::{LogLine, LogSink, Source};
 use cyte_engine::compile::Compiler;
@@ -66,7 +67,11 @@ impl Lab {
         let folder = std::env::temp_dir().join(format!("cyte-sim-{}", std::process::id()));
         let genome = genome(&runtime, folder.clone())?;
         let gene = gene(&wasm).map_err(|error| unfit(error.to_string()))?;
-        let hands = Hands { outbound: Arc::new(Nobody), log: Arc::new(Shown(context.clone())) };
+        let hands = Hands {
+            outbound: Arc::new(Nobody),
+            log: Arc::new(Shown(context.clone())),
+            control: Arc::new(NoControl),
+        };
         let pre = genome.prepare(&gene, "sim", &wasm, inspection, hands, Vec::new()).map_err(|error| {
             CliError::new(Code::Prepare, format!("cannot ask `{name}`"), error.to_string())
         })?;
