@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::MESSAGE_MAX;
 
 /// Messages that may be on their way to one host; more are dropped and counted.
-pub const ON_THE_WAY_MAX: usize = 4_096;
+const ON_THE_WAY_MAX: usize = 4_096;
 
 /// A host's number on the medium.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

@@ -9,12 +9,14 @@ mod bench;
 mod build;
 mod check;
 mod completions;
+mod dev;
 mod develop;
 mod dna;
 mod events;
 mod explain;
 mod files;
 mod hormones;
+mod hosts;
 mod inspect;
 mod limits;
 mod logs;
@@ -120,6 +122,9 @@ enum Verb {
     Build(build::Build),
     Check(check::Check),
     Run(run::Run),
+    Dev(dev::Dev),
+    Hosts(hosts::Hosts),
+    Host(hosts::HostVerb),
     Dna(dna::Dna),
     Ps(ps::Ps),
     Top(top::Top),
@@ -189,6 +194,9 @@ fn dispatch(verb: Verb, context: &Context) -> Done {
         Verb::Build(verb) => build::run(&verb, context),
         Verb::Check(verb) => check::run(&verb, context),
         Verb::Run(verb) => run::run(verb, context),
+        Verb::Dev(verb) => dev::run(&verb, context),
+        Verb::Hosts(verb) => hosts::run(&verb, context),
+        Verb::Host(verb) => hosts::act(&verb, context),
         Verb::Dna(verb) => dna::run(verb, context),
         Verb::Top(verb) => top::run(&verb, context),
         Verb::Ps(verb) => ps::run(&verb, context),

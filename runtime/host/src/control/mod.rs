@@ -7,6 +7,7 @@
 pub mod client;
 pub mod find;
 mod hormones;
+mod hosts;
 mod observed;
 pub mod server;
 mod wishes;
@@ -21,6 +22,7 @@ use crate::log::GuestLog;
 use crate::record::Recorder;
 
 pub use hormones::{Felt, HormoneView, Released};
+pub use hosts::HostsView;
 pub use wishes::WishView;
 
 /// What the control API shows of a host, and the few things that it may write.
@@ -43,6 +45,10 @@ pub trait HostView: WishView + HormoneView {
     fn recorder(&self) -> &Arc<Recorder>;
     /// What guests said.
     fn logs(&self) -> &Arc<GuestLog>;
+    /// The hosts of this process, where it runs several.
+    fn village(&self) -> Option<Arc<dyn HostsView>> {
+        None
+    }
     /// The names of the secrets that are set.
     fn secrets(&self) -> Vec<String>;
     /// Sets a secret on behalf of user `uid`; durable and audited when it returns.
