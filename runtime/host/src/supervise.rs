@@ -26,7 +26,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::cli::COMPILE_CHILD;
 use crate::codes::Code;
-use crate::colony::{Around, Colonist, Commons, Seat};
+use crate::colony::{Around, Colonist, Seat};
 use crate::control::find::Place;
 use crate::control::{HostView, HostsView, server};
 use crate::error::CliError;
