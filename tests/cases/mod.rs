@@ -7,6 +7,7 @@ mod dna;
 mod first_minutes;
 mod help;
 mod hormones;
+mod hosts;
 mod hostile;
 mod http;
 mod manifest;

@@ -20,7 +20,7 @@ mod ledger;
 mod members;
 mod word;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cyte_dna::GeneName;
 
@@ -137,7 +137,7 @@ pub struct Colony {
     claims: Claims,
     quotas: Quotas,
     /// When each host's pieces were last taken as there.
-    had: std::collections::BTreeMap<HostId, Nanos>,
+    had: BTreeMap<HostId, Nanos>,
     said: Said,
 }
 
@@ -170,7 +170,7 @@ impl Colony {
             ledger: Ledger::new(me),
             claims: Claims::new(me, key, delay, now, claims_seed),
             quotas: Quotas::new(me, 1.0, delay, quotas_seed),
-            had: std::collections::BTreeMap::new(),
+            had: BTreeMap::new(),
             said: Said::default(),
         }
     }
@@ -361,10 +361,11 @@ impl Colony {
     fn news_for(&mut self, theirs: &[Beat]) -> Word {
         let mine = self.beats();
         let (mut states, mut records, mut left) = (Vec::new(), Vec::new(), NEWS_BYTES / RECORD_BYTES);
+        let theirs: BTreeMap<(HostId, Epoch), (u32, u64)> =
+            theirs.iter().map(|their| ((their.host, their.epoch), (their.version, their.mark))).collect();
         let first = self.dice.below(mine.len() as u64) as usize;
         for beat in mine.iter().cycle().skip(first).take(mine.len()) {
-            let known = theirs.iter().find(|their| their.host == beat.host && their.epoch == beat.epoch);
-            let (version, mark) = known.map_or((0, 0), |their| (their.version, their.mark));
+            let (version, mark) = theirs.get(&(beat.host, beat.epoch)).copied().unwrap_or((0, 0));
             if beat.version > version {
                 states.extend(self.state_of(beat));
             }
@@ -476,7 +477,7 @@ impl Colony {
 
     /// Brings what the others are told of this host's holdings up to date.
     fn hold(&mut self) {
-        let mut genes: std::collections::BTreeMap<GeneName, Holding> = std::collections::BTreeMap::new();
+        let mut genes: BTreeMap<GeneName, Holding> = BTreeMap::new();
         for (gene, cells) in &self.stand.cells {
             let holding = Holding { gene: gene.clone(), cells: *cells, copies: Vec::new() };
             genes.insert(gene.clone(), holding);
