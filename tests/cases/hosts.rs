@@ -90,7 +90,10 @@ impl Village {
     fn copies(&self) -> u64 {
         let all = self.ask(&["hosts"]);
         let rows = all["hosts"].as_array().unwrap();
-        rows.iter().filter(|row| row["state"] == "running").map(|row| row["copies"].as_u64().unwrap_or(0)).sum()
+        rows.iter()
+            .filter(|row| row["state"] == "running")
+            .map(|row| row["copies"].as_u64().unwrap_or(0))
+            .sum()
     }
 
     #[track_caller]
@@ -142,8 +145,13 @@ fn the_genes_of_a_dead_host_live_elsewhere_in_under_three_seconds() {
     };
     let healed: Vec<u64> = [1, 3].into_iter().flat_map(|number| after(number, "expressed")).collect();
     let took = healed.iter().max().map_or(0, |at| at - at_ms);
-    let gone = until("somebody noticed", || [1, 3].into_iter().flat_map(|number| after(number, "host-gone")).min());
-    println!("{had} cells: noticed after {} ms, expressed elsewhere after {took} ms, seen after {:?}", gone - at_ms, begun.elapsed());
+    let gone =
+        until("somebody noticed", || [1, 3].into_iter().flat_map(|number| after(number, "host-gone")).min());
+    println!(
+        "{had} cells: noticed after {} ms, expressed elsewhere after {took} ms, seen after {:?}",
+        gone - at_ms,
+        begun.elapsed()
+    );
     assert!(had == 0 || !healed.is_empty());
     // Three seconds, and as much again for a machine that does other things too.
     assert!(took < 6_000, "{took} ms");
@@ -208,7 +216,8 @@ fn a_frozen_host_is_missed_and_comes_back() {
     until("it is back", || (village.row(1)["sees"][0]["health"] == "alive").then_some(()));
     village.has_copies(7);
     let refused = |args: &[&str]| {
-        let cyte = Cyte::new(args).arg("--state").arg(&village.state).env("XDG_RUNTIME_DIR", &village.runtime);
+        let cyte =
+            Cyte::new(args).arg("--state").arg(&village.state).env("XDG_RUNTIME_DIR", &village.runtime);
         cyte.run().refused(2, "E001")
     };
     assert!(refused(&["host", "kill", "9"]).contains("no host 9"));

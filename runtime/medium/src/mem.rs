@@ -180,7 +180,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn hosts_of_one_process_hear_each_other_after_the_delay() {
         let begun = Instant::now();
-        let weather = Weather { least: Duration::from_millis(5), most: Duration::from_millis(5), ..Weather::FAIR };
+        let weather =
+            Weather { least: Duration::from_millis(5), most: Duration::from_millis(5), ..Weather::FAIR };
         let mem = Mem::new(weather, 1, begun);
         let pump = tokio::spawn(Arc::clone(&mem).run(Instant::now));
         let (a, _inbox_a) = mem.join(Peer(1));

@@ -216,8 +216,11 @@ impl Net {
     /// way between sides is lost. A host that is named nowhere is on a side with all such.
     pub fn part(&mut self, sides: &[Vec<Peer>]) {
         self.is_parted = true;
-        self.sides =
-            sides.iter().enumerate().flat_map(|(side, peers)| peers.iter().map(move |p| (*p, side))).collect();
+        self.sides = sides
+            .iter()
+            .enumerate()
+            .flat_map(|(side, peers)| peers.iter().map(move |p| (*p, side)))
+            .collect();
     }
 
     /// Ends a partition.
@@ -274,7 +277,8 @@ impl Net {
     /// Messages that are on their way, held ones included.
     #[must_use]
     pub fn on_the_way(&self) -> usize {
-        self.mail.len() + self.stands.values().map(|stand| stand.held.len() + stand.unsent.len()).sum::<usize>()
+        self.mail.len()
+            + self.stands.values().map(|stand| stand.held.len() + stand.unsent.len()).sum::<usize>()
     }
 
     /// The hosts that cannot hear each other now, as one number a host.

@@ -126,13 +126,7 @@ impl Claims {
 
     /// Looks at the clock. `wanted` are the pieces that should each live once, `standing` is how
     /// much of what is missing this host takes on.
-    pub fn tick(
-        &mut self,
-        now: Nanos,
-        wanted: &BTreeSet<Piece>,
-        standing: Standing,
-        out: &mut Vec<Output>,
-    ) {
+    pub fn tick(&mut self, now: Nanos, wanted: &BTreeSet<Piece>, standing: Standing, out: &mut Vec<Output>) {
         self.pieces.retain(|piece, _| wanted.contains(piece));
         self.decide(now, out);
         if now >= self.next_have {
@@ -240,13 +234,7 @@ impl Claims {
         }
     }
 
-    fn claim(
-        &mut self,
-        now: Nanos,
-        wanted: &BTreeSet<Piece>,
-        standing: Standing,
-        out: &mut Vec<Output>,
-    ) {
+    fn claim(&mut self, now: Nanos, wanted: &BTreeSet<Piece>, standing: Standing, out: &mut Vec<Output>) {
         let mut open: Vec<&Piece> = Vec::new();
         for piece in wanted {
             let known = self.pieces.entry(piece.clone()).or_default();

@@ -33,12 +33,8 @@ use crate::supervise::{Body, CodeHome, Front, GrowConfig, HeadStart, Host, seed}
 use crate::workshop::{Mode, Project};
 
 /// How a message travels between the hosts of one process: about as between machines of one room.
-const WEATHER: Weather = Weather {
-    least: Duration::from_micros(500),
-    most: Duration::from_millis(3),
-    loss: 0.0,
-    twice: 0.0,
-};
+const WEATHER: Weather =
+    Weather { least: Duration::from_micros(500), most: Duration::from_millis(3), loss: 0.0, twice: 0.0 };
 /// Cells of all hosts together, where no number was asked for; each gets its part.
 const CELLS_SHARED: u32 = 1_024;
 /// The least of it that a host gets.
@@ -94,7 +90,8 @@ pub(super) fn run(verb: &Dev, context: &Context) -> Done {
     let mut signals = Signals::listen(threads.handle())?;
     settle(verb, &state, &organism, &mem, &village, context)?;
     let place = open_door(&threads, &mut state, &village)?;
-    context.note(&format!("dev        {} hosts: cyte hosts shows them, cyte host --help ends them", verb.hosts));
+    context
+        .note(&format!("dev        {} hosts: cyte hosts shows them, cyte host --help ends them", verb.hosts));
     let reason = threads.block_on(async {
         loop {
             if let Heard::Stop(reason) = signals.next().await {

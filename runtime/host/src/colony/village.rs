@@ -166,8 +166,7 @@ impl HostsView for Village {
     fn hosts(&self) -> Value {
         let up_ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         let houses = self.lock();
-        let rows: Vec<Value> =
-            houses.iter().map(|(number, house)| self.row(*number, house, up_ms)).collect();
+        let rows: Vec<Value> = houses.iter().map(|(number, house)| self.row(*number, house, up_ms)).collect();
         json!({"v": 1, "up_ms": up_ms, "overflown": self.mem.overflown(), "hosts": rows})
     }
 

@@ -79,7 +79,9 @@ mod tests {
     #[test]
     fn each_record_is_news_once_and_a_new_life_begins_anew() {
         let mut ledger = Ledger::new(HostId(0));
-        assert!(ledger.take(record(1, 1), 1) && !ledger.take(record(1, 1), 1) && ledger.take(record(1, 2), 1));
+        assert!(
+            ledger.take(record(1, 1), 1) && !ledger.take(record(1, 1), 1) && ledger.take(record(1, 2), 1)
+        );
         assert_eq!(ledger.mark(HostId(1), Epoch(1)), 2);
         assert_eq!(ledger.after(HostId(1), Epoch(1), 1).count(), 1);
         assert!(ledger.take(record(2, 1), 1) && !ledger.take(record(1, 3), 1));

@@ -66,13 +66,8 @@ impl Members {
             if self.all.len() >= most {
                 return Change::Old;
             }
-            let member = Member {
-                beat,
-                heard: now,
-                health: Health::Alive,
-                holdings: Holdings::default(),
-                known: 0,
-            };
+            let member =
+                Member { beat, heard: now, health: Health::Alive, holdings: Holdings::default(), known: 0 };
             self.all.insert(beat.host, member);
             return Change::Came;
         };

@@ -53,6 +53,10 @@ const RECORD_BYTES: usize = 160;
 const HAVE_EVERY: Nanos = Nanos::from_millis(500);
 /// Hosts that are asked when this one lacks cells.
 const QUOTA_EDGES: usize = 3;
+/// Cells that others took over count against a host's need for so long; then they may rest again.
+const GRANTED: Nanos = Nanos::from_millis(10_000);
+/// Receipts remembered for that.
+const GRANTS_MAX: usize = 4_096;
 /// Run delay at which a host counts as half as free: the law calls its cores full there.
 const DELAY_HALF_US: u64 = 2_000;
 
@@ -138,6 +142,8 @@ pub struct Colony {
     quotas: Quotas,
     /// When each host's pieces were last taken as there.
     had: BTreeMap<HostId, Nanos>,
+    /// Cells that others took over for this one: when, of which class, how many.
+    granted: Vec<(Nanos, ClassId, u32)>,
     said: Said,
 }
 
@@ -171,6 +177,7 @@ impl Colony {
             claims: Claims::new(me, key, delay, now, claims_seed),
             quotas: Quotas::new(me, 1.0, delay, quotas_seed),
             had: BTreeMap::new(),
+            granted: Vec::new(),
             said: Said::default(),
         }
     }
@@ -201,7 +208,9 @@ impl Colony {
 
     /// This host lacks `unmet` cells of `class` that it cannot make.
     pub fn need(&mut self, now: Nanos, class: ClassId, unmet: f64, out: &mut Vec<Output>) {
-        let open = unmet - self.quotas.pending(now, class);
+        self.granted.retain(|(at, ..)| now.since(*at) < GRANTED);
+        let granted = self.granted.iter().filter(|(_, of, _)| *of == class);
+        let open = unmet - granted.map(|(.., cells)| f64::from(*cells)).sum::<f64>();
         if open < 1.0 {
             return;
         }
@@ -281,7 +290,10 @@ impl Colony {
                 self.pass_on(sent, out);
             }
             Word::Receipt(receipt) => {
-                self.quotas.acknowledged(receipt);
+                let cells = self.quotas.acknowledged(receipt);
+                if cells > 0 && self.granted.len() < GRANTS_MAX {
+                    self.granted.push((now, receipt.class, cells));
+                }
             }
         }
     }

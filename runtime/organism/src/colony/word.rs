@@ -138,10 +138,9 @@ impl Word {
 
     fn check(&self) -> Result<(), WordError> {
         let bad = match self {
-            Word::Pulse { beats, .. } => {
-                (beats.len() > HOSTS_MAX || beats.iter().any(|beat| beat.free_permille > 1_000))
-                    .then_some("a pulse names at most 256 hosts with at most 1000 thousandths free")
-            }
+            Word::Pulse { beats, .. } => (beats.len() > HOSTS_MAX
+                || beats.iter().any(|beat| beat.free_permille > 1_000))
+            .then_some("a pulse names at most 256 hosts with at most 1000 thousandths free"),
             Word::News { states, records } => {
                 let is_long = states.len() > HOSTS_MAX || records.len() > RECORDS_MAX;
                 let is_wrong = states.iter().any(|state| !state.holdings.is_sound())
@@ -213,10 +212,7 @@ mod tests {
         let receipt = Receipt { origin: host, epoch: 1, class: ClassId(2), by: HostId(1), cells: 1 };
         vec![
             Word::Pulse { beats: vec![beat], is_answer: true },
-            Word::News {
-                states: vec![State { host, epoch, version: 1, holdings }],
-                records: vec![record],
-            },
+            Word::News { states: vec![State { host, epoch, version: 1, holdings }], records: vec![record] },
             Word::Claims(vec![(piece.clone(), 6)]),
             Word::Haves(vec![piece]),
             Word::Quota(quota),
@@ -234,15 +230,10 @@ mod tests {
 
     #[test]
     fn what_breaks_a_bound_is_refused() {
-        let beat = Beat {
-            host: HostId(1),
-            epoch: Epoch(1),
-            beat: 1,
-            free_permille: 1_001,
-            version: 0,
-            mark: 0,
-        };
-        let state = |genes| State { host: HostId(1), epoch: Epoch(1), version: 1, holdings: Holdings { genes } };
+        let beat =
+            Beat { host: HostId(1), epoch: Epoch(1), beat: 1, free_permille: 1_001, version: 0, mark: 0 };
+        let state =
+            |genes| State { host: HostId(1), epoch: Epoch(1), version: 1, holdings: Holdings { genes } };
         let news = |genes| Word::News { states: vec![state(genes)], records: Vec::new() };
         let piece = Piece { gene: "a".parse().unwrap(), copy: 0 };
         for word in [

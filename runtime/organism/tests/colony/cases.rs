@@ -20,7 +20,7 @@ fn chatter_is_bounded_as_hosts_grow() {
         let mut spans = Vec::new();
         for is_busy in [false, true] {
             let before = world.sent();
-            for _ in 0..100 {
+            for _ in 0..50 {
                 if is_busy {
                     (0..hosts).for_each(|at| {
                         world.happens(at);
@@ -30,7 +30,7 @@ fn chatter_is_bounded_as_hosts_grow() {
             }
             let after = world.sent();
             assert_eq!(after.dropped, 0);
-            let each = 10.0 * hosts as f64;
+            let each = 5.0 * hosts as f64;
             let messages = (after.sent - before.sent) as f64 / each;
             spans.push((messages, (after.sent_bytes - before.sent_bytes) as f64 / each / 1_000.0));
         }
@@ -76,8 +76,8 @@ fn an_event_is_everywhere_within_a_second() {
 fn a_dead_hosts_genes_are_expressed_elsewhere_in_under_three_seconds() {
     for hosts in [3, 10, 50] {
         let (mut worst, mut noticed) = (0, 0);
-        for seed in 0..3 + 20 / hosts as u64 {
-            let pieces = 3 * hosts;
+        for seed in 0..1 + 20 / hosts as u64 {
+            let pieces = 3 * hosts.min(20);
             let mut world = World::new(hosts, pieces, weather(), seed);
             assert!(world.until_owned(pieces, 10_000) < 10_000);
             world.run(3_000);
@@ -103,7 +103,7 @@ fn a_dead_hosts_genes_are_expressed_elsewhere_in_under_three_seconds() {
 fn who_lives_is_not_taken_for_dead() {
     for (hosts, seed) in [(3, 1), (10, 2), (10, 3), (50, 4)] {
         let mut world = World::new(hosts, 0, Weather { loss: 0.1, ..weather() }, seed);
-        world.run(600_000 / hosts as u64);
+        world.run(300_000 / hosts as u64);
         assert_eq!(world.deaths, [], "{hosts} hosts");
     }
 }
@@ -113,7 +113,7 @@ fn who_lives_is_not_taken_for_dead() {
 #[test]
 fn a_partition_deletes_nothing() {
     for (hosts, seed) in [(2, 1), (10, 2), (10, 3), (50, 4)] {
-        let pieces = 2 * hosts;
+        let pieces = 2 * hosts.min(20);
         let mut world = World::new(hosts, pieces, weather(), seed);
         world.until_owned(pieces, 10_000);
         world.run(3_000);
@@ -144,7 +144,9 @@ fn a_frozen_host_comes_back_without_harm() {
     world.run(2_000);
     world.net.freeze(Peer(2));
     world.run(5_000);
-    let others = |world: &World| world.hosts.iter().enumerate().filter(|(at, host)| *at != 2 && !host.holds.is_empty()).count();
+    let others = |world: &World| {
+        world.hosts.iter().enumerate().filter(|(at, host)| *at != 2 && !host.holds.is_empty()).count()
+    };
     assert_eq!(others(&world), 4);
     let now = std::time::Duration::from_nanos(world.now.0);
     world.net.thaw(now, Peer(2));
@@ -163,12 +165,14 @@ fn need_is_split_over_hosts_with_room() {
             host.colony.stand(Stand { free_permille, room: 12, cells: Vec::new() });
         }
         world.run(3_000);
-        world.need(0, 20.0);
-        world.need(0, 20.0);
-        world.run(2_000);
+        // The governor says it again as long as it is so.
+        for _ in 0..15 {
+            world.need(0, 20.0);
+            world.run(200);
+        }
         assert_eq!(world.hosts[0].grown, 0, "own need never comes back");
         let grown: u32 = world.hosts.iter().map(|host| host.grown).sum();
-        assert!((18..=30).contains(&grown), "{grown} for 20");
+        assert!((20..=30).contains(&grown), "{grown} for 20");
         slow += world.hosts[1].grown;
         all += grown;
     }

@@ -24,6 +24,8 @@ pub fn weather() -> Weather {
 pub struct Host {
     pub colony: Colony,
     pub is_up: bool,
+    /// When its clock matters next, as it last said.
+    due: Nanos,
     pub holds: BTreeSet<Piece>,
     pub grown: u32,
     /// Records of others by host and number, and when they were learned.
@@ -70,6 +72,7 @@ impl World {
             Host {
                 colony,
                 is_up: true,
+                due: Nanos(0),
                 holds: BTreeSet::new(),
                 grown: 0,
                 learned: BTreeMap::new(),
@@ -113,7 +116,7 @@ impl World {
         let mut came = Vec::new();
         loop {
             let up = self.hosts.iter().filter(|host| host.is_up);
-            let tick = up.map(|host| host.colony.next_deadline()).min();
+            let tick = up.map(|host| host.due).min();
             let mail = self.net.next().map(|at| Nanos(at.as_nanos() as u64));
             let next = mail.into_iter().chain(tick).min().unwrap_or(end).max(self.now);
             if next > end {
@@ -129,7 +132,7 @@ impl World {
                 self.perform(at, out);
             }
             for at in 0..self.hosts.len() {
-                if self.hosts[at].is_up && self.hosts[at].colony.next_deadline() <= self.now {
+                if self.hosts[at].is_up && self.hosts[at].due <= self.now {
                     let mut out = Vec::new();
                     self.hosts[at].colony.tick(self.now, &mut out);
                     self.perform(at, out);
@@ -140,6 +143,7 @@ impl World {
     }
 
     fn perform(&mut self, at: usize, out: Vec<Output>) {
+        self.hosts[at].due = self.hosts[at].colony.next_deadline();
         for output in out {
             let host = &mut self.hosts[at];
             match output {
