@@ -124,7 +124,7 @@ impl World {
             }
             self.now = next;
             self.net.arrive(time(next), &mut came);
-            for parcel in came.drain(..).collect::<Vec<_>>() {
+            for parcel in std::mem::take(&mut came) {
                 let at = parcel.to.0 as usize;
                 let mut out = Vec::new();
                 let from = HostId(parcel.from.0);
