@@ -10,6 +10,7 @@ mod glands;
 mod help;
 mod hormones;
 mod hostile;
+mod hosts;
 mod http;
 mod manifest;
 mod neuron;

@@ -184,6 +184,36 @@ pub enum Happening {
         /// The recording, for `cyte replay`: its path within the state folder.
         file: String,
     },
+    /// Another host is there, for the first time or again.
+    HostCame {
+        /// Which, as records name it.
+        peer: String,
+        /// Its name for people.
+        name: String,
+    },
+    /// Nothing was heard of another host for too long.
+    HostGone {
+        /// Which, as records name it.
+        peer: String,
+        /// Its name for people.
+        name: String,
+        /// Which life of it.
+        life: u64,
+    },
+    /// Of a gene that is counted over all hosts this one answers for so many cells now.
+    AnswersFor {
+        /// The gene's name.
+        gene: String,
+        /// How many.
+        copies: u32,
+    },
+    /// Cells were made for another host that lacks them.
+    GrewForOthers {
+        /// The gene's name.
+        gene: String,
+        /// How many.
+        cells: u32,
+    },
     /// The host finishes what runs and takes nothing new.
     Draining {
         /// Why, for example the signal's name.

@@ -27,7 +27,7 @@ use cyte_engine::capability::control::Refused;
 use cyte_engine::{Alarm, HormoneLevels, Neuron, Ring, Zombie};
 use cyte_organism::constants::Constants;
 use cyte_organism::flight::Recording;
-use cyte_organism::law::{Act, Decision, Demand, Trace};
+use cyte_organism::law::{Act, ClassId, Decision, Demand, Trace};
 use cyte_organism::lineage::Niche;
 use cyte_organism::phenotype::Cause;
 use cyte_organism::{Nanos, Reading, ReleaseError};
@@ -78,6 +78,15 @@ pub enum Event {
     },
     /// What is wanted changed.
     Wished,
+    /// What this host does for the organism of several changed.
+    Shared,
+    /// Another host lacks cells, and this one took some over.
+    Grow {
+        /// Of the gene at this place.
+        class: ClassId,
+        /// How many.
+        cells: u32,
+    },
     /// An operator wrote something.
     Operator {
         /// Who, as a user id.
@@ -342,6 +351,11 @@ impl Governor {
                 self.expression.wished();
                 self.look_by(now);
             }
+            Event::Shared => {
+                self.expression.shared();
+                self.look_by(now);
+            }
+            Event::Grow { class, cells } => self.grow(now, class, cells),
             Event::Operator { uid, verb, subject } => {
                 self.events.record(Happening::Operator { uid, verb, subject });
                 self.look_by(now);
@@ -375,6 +389,17 @@ impl Governor {
 
     fn place_of(&self, gene: &GeneName) -> Option<usize> {
         self.populations.iter().position(|tissue| tissue.gene() == gene)
+    }
+
+    /// Makes cells for another host, as far as this one may make any.
+    fn grow(&mut self, now: Nanos, class: ClassId, cells: u32) {
+        let Some(population) = self.populations.get(class.0 as usize) else { return };
+        if self.expression.allows_spares(population.gene()) {
+            population.prepare(cells);
+            let gene = population.gene().to_string();
+            self.events.record(Happening::GrewForOthers { gene, cells });
+            self.look_by(now);
+        }
     }
 
     /// Requests wait: the law looks when the first of them has waited long enough to be felt.
@@ -750,6 +775,7 @@ mod tests {
             outlook: Arc::default(),
             room: Box::new(|| 100),
             seed: 1,
+            commons: None,
         };
         let events = EventLog::new(None);
         let (ear, inbox) = inbox();

@@ -10,6 +10,7 @@ pub mod access;
 pub mod bench;
 pub mod cli;
 pub mod codes;
+pub mod colony;
 pub mod control;
 pub mod counts;
 pub mod error;

@@ -76,10 +76,12 @@ pub struct LogRecord {
 }
 
 /// Where the lines are shown besides the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Show {
     /// On standard error, prefixed by the cell's name.
     Stderr,
+    /// On standard error, prefixed by this name of the host and the cell's name.
+    Named(Arc<str>),
     /// Nowhere: they are asked for with `cyte logs`.
     Nowhere,
 }
@@ -322,9 +324,11 @@ fn spawn_writer(file: Option<RotatedFile>, show: Show) -> Option<SyncSender<LogR
                 // A full disk loses lines; the ring still has them.
                 let _ = file.append(&line);
             }
-            if show == Show::Stderr {
-                let _ = writeln!(std::io::stderr().lock(), "{}", display(&record));
-            }
+            let _ = match &show {
+                Show::Stderr => writeln!(std::io::stderr().lock(), "{}", display(&record)),
+                Show::Named(host) => writeln!(std::io::stderr().lock(), "{host}  {}", display(&record)),
+                Show::Nowhere => Ok(()),
+            };
         }
     };
     std::thread::Builder::new().name("logs".into()).spawn(write).ok().map(|_| sender)

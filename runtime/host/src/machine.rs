@@ -63,6 +63,15 @@ impl Machine {
         }
     }
 
+    /// What one of `hosts` that share this machine may use. The maps are not shared out: how many
+    /// cells each may have is said to it.
+    #[must_use]
+    pub fn share(self, hosts: u32) -> Self {
+        let hosts = u64::from(hosts.max(1));
+        let (memory_bytes, descriptors) = (self.memory_bytes / hosts, self.descriptors / hosts);
+        Self { memory_bytes, descriptors, ..self }
+    }
+
     /// The plan for `genes` genes on `engines` engines; `cells` is what an operator asked for.
     pub fn plan(&self, genes: usize, engines: u32, cells: Option<u32>) -> Plan {
         let engines = u64::from(engines.clamp(1, 2));

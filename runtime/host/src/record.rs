@@ -23,10 +23,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use cyte_dna::limits::OBSERVED_WAITING;
-use cyte_organism::phenotype::HostId;
+use cyte_organism::phenotype::{HostId, Record};
 use cyte_organism::wish::Labels;
 use cyte_store::PhenotypeStore;
 use serde::Serialize;
+use tokio::sync::mpsc::Sender;
 
 use crate::event::Happening;
 use keeper::Keeper;
@@ -75,6 +76,7 @@ pub struct Recorder {
     changed: Condvar,
     is_nudged: AtomicBool,
     store: OnceLock<Arc<PhenotypeStore>>,
+    copies: OnceLock<Sender<Record>>,
 }
 
 /// What is handed to the thread.
@@ -128,13 +130,20 @@ impl Recorder {
         }
     }
 
+    /// Gives a copy of every record of this host to `copies`, once it is started; only the first
+    /// counts.
+    pub fn copy_to(&self, copies: Sender<Record>) {
+        let _ = self.copies.set(copies);
+    }
+
     /// Starts the thread that keeps records in the file of `diary`, of what is told and of `tissues`.
     ///
     /// # Errors
     /// What the system says when it gives no thread.
     pub fn start(self: &Arc<Self>, diary: Diary, tissues: Vec<Arc<dyn Observed>>) -> io::Result<()> {
         let recorder = Arc::clone(self);
-        let keeper = Keeper::new(diary, tissues);
+        let mut keeper = Keeper::new(diary, tissues);
+        keeper.copy_to(self.copies.get().cloned());
         std::thread::Builder::new().name("phenotype".into()).spawn(move || recorder.run(keeper))?;
         let mut shared = self.lock();
         if shared.stage == Stage::Waiting {

@@ -27,8 +27,9 @@ use tokio::sync::{mpsc, watch};
 
 use crate::cli::COMPILE_CHILD;
 use crate::codes::Code;
+use crate::colony::{Around, Colonist, Seat};
 use crate::control::find::Place;
-use crate::control::{HostView, server};
+use crate::control::{HostView, HostsView, server};
 use crate::error::CliError;
 use crate::event::{EventLog, Happening};
 use crate::flight::Flight;
@@ -54,6 +55,8 @@ const LAST_MOMENTS: Duration = Duration::from_millis(200);
 const COMMIT_EVERY: Duration = Duration::from_secs(1);
 /// How much nicer to others the slow lane's threads are.
 const SLOW_NICENESS: i32 = 10;
+/// Records of this host that may wait for its part in the colony; more are not told to others.
+const RECORDS_COPIED: usize = 4_096;
 /// Threads for what blocks in the kernel, files mostly.
 const BLOCKING_THREADS: usize = 16;
 
@@ -72,6 +75,29 @@ pub struct GrowConfig {
     pub switch: Switch,
     /// PEM certificates that outbound requests trust beside the built-in roots.
     pub extra_roots: Vec<u8>,
+    /// Where compiled code is kept, where it is not the state folder's own: several hosts of one
+    /// process compile once.
+    pub code: Option<CodeHome>,
+}
+
+/// Where compiled code is kept, and the key that it is kept under.
+#[derive(Clone)]
+pub struct CodeHome {
+    folder: PathBuf,
+    key: [u8; 32],
+}
+
+impl std::fmt::Debug for CodeHome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CodeHome").field("folder", &self.folder).finish_non_exhaustive()
+    }
+}
+
+impl CodeHome {
+    /// The one of a state folder.
+    pub fn of(state: &StateFolder) -> Self {
+        Self { folder: state.code_path(), key: *state.host_key().derive(SubKey::CodeCache).as_bytes() }
+    }
 }
 
 /// What can be begun before anything is known about the DNA: the machine looked at, and the longest
@@ -87,6 +113,15 @@ impl HeadStart {
     /// was in vain.
     pub fn take(cells: Option<u32>) -> Self {
         let machine = Machine::look();
+        Self::on(machine, cells)
+    }
+
+    /// Begins as one of `hosts` that share the machine's memory and descriptors.
+    pub fn share(hosts: u32, cells: Option<u32>) -> Self {
+        Self::on(Machine::look().share(hosts), cells)
+    }
+
+    fn on(machine: Machine, cells: Option<u32>) -> Self {
         // Without a thread to spare the engine is made later.
         let incubator = Incubator::start(geometry(machine.plan(1, 1, cells))).ok();
         Self { machine, incubator }
@@ -174,7 +209,8 @@ impl Body {
         let clock = Clock::start();
         let plan = machine.plan(manifest.genes.len(), growth::engines(&inspections), config.cells);
         let alarm = ear.alarm();
-        let genome = genome(&state, plan, incubator, config.compile_cpu, &threads, clock, alarm.clone())?;
+        let code = config.code.unwrap_or_else(|| CodeHome::of(&state));
+        let genome = genome(code, plan, incubator, config.compile_cpu, &threads, clock, alarm.clone())?;
         let client = client(&secrets, config.extra_roots, threads.cytoplasm())?;
         let tick = Nanos::from_millis(manifest.policy.hormones.tick_ms.into());
         let hands = growth::hands(&logs, client.clone(), &ear, tick);
@@ -233,6 +269,10 @@ pub struct Front {
     pub runtime: Option<PathBuf>,
     /// Who hears of every request.
     pub access: Option<Arc<dyn AccessLog>>,
+    /// Its place among other hosts, where there are several.
+    pub seat: Option<Seat>,
+    /// The hosts of this process, where it runs several.
+    pub village: Option<Arc<dyn HostsView>>,
 }
 
 impl std::fmt::Debug for Front {
@@ -272,6 +312,10 @@ impl Host {
         let address = listener.local_addr().map_err(|error| listen_error(front.listen, &error))?;
         let (place, control) = open_control(&threads, &mut state, front.runtime)?;
         let neuron = grown.iter().find_map(|gene| genome.neuron(gene.pre.clone()));
+        let (copies, records) = mpsc::channel(RECORDS_COPIED);
+        if front.seat.is_some() {
+            recorder.copy_to(copies);
+        }
         start_recorder(&recorder, &state, &body.wishes, body.started_ms, &tissues)?;
         let flight = Arc::new(flight(&state, &body.manifest, &tissues, &events)?);
         let view = Arc::new(View {
@@ -297,7 +341,13 @@ impl Host {
             ear: ear.clone(),
             clock,
             address,
+            started_ms: body.started_ms,
+            commons: Arc::default(),
+            village: front.village,
         });
+        if let Some(seat) = front.seat {
+            threads.membrane().spawn(Colonist::run(seat, around(&view, &tissues), records));
+        }
         let populations =
             tissues.into_iter().map(|tissue| -> Arc<dyn Population> { Arc::new(Governed(tissue)) }).collect();
         let governor = Governor::new(populations, events.clone(), alarm, inbox, charge(&view)?);
@@ -325,6 +375,11 @@ impl Host {
         &self.view
     }
 
+    /// The same for whoever answers for several hosts.
+    pub fn shown(&self) -> Arc<dyn HostView> {
+        self.view.clone()
+    }
+
     /// Waits for `future` on the host's own threads.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.threads.membrane().block_on(future)
@@ -344,6 +399,16 @@ impl Host {
     pub async fn drain(&self, reason: &str) -> usize {
         self.view.events.record(Happening::Draining { reason: reason.to_owned() });
         self.gateway.drain().await
+    }
+
+    /// Ends the host as a power cut would, as far as others can tell: nothing is drained, and it
+    /// says no word of farewell.
+    pub fn kill(self) {
+        self.stop.send_replace(true);
+        self.ear.tell(Event::Shutdown);
+        self.view.recorder.finish();
+        drop(self.place);
+        self.threads.stop();
     }
 
     /// Ends the host: control socket, governor, what is to be kept, threads, lock, in this order.
@@ -408,7 +473,7 @@ impl Threads {
 }
 
 fn genome(
-    state: &StateFolder,
+    code: CodeHome,
     plan: Plan,
     incubator: Option<Incubator>,
     compile_cpu: Option<Duration>,
@@ -422,8 +487,8 @@ fn genome(
         geometry: geometry(plan),
         memory_max: plan.memory_max,
         cells_max: plan.cells_max,
-        code_folder: state.code_path(),
-        code_key: *state.host_key().derive(SubKey::CodeCache).as_bytes(),
+        code_folder: code.folder,
+        code_key: code.key,
         compiler: Compiler { command: vec![program.into(), COMPILE_CHILD.into()], cpu: compile_cpu },
         lanes: Lanes { cytoplasm: threads.cytoplasm().clone(), slow: threads.slow.handle().clone() },
         clock,
@@ -542,6 +607,24 @@ fn record_start(events: &EventLog, admitted: &Admitted) {
     });
 }
 
+/// What the host's part in the colony is made from.
+fn around(view: &Arc<View>, tissues: &[Arc<Tissue>]) -> Around {
+    Around {
+        genome: view.genome.clone(),
+        tissues: tissues.to_vec(),
+        cells_max: view.plan.cells_max,
+        wishes: view.wishes.clone(),
+        levels: view.levels.clone(),
+        commons: view.commons.clone(),
+        ear: view.ear.clone(),
+        events: view.events.clone(),
+        recorder: view.recorder.clone(),
+        clock: view.clock,
+        me: view.id(),
+        started_ms: view.started_ms,
+    }
+}
+
 /// What the governor rules by, and where it says how things stand.
 fn charge(view: &Arc<View>) -> Result<Charge, CliError> {
     let policy = &view.manifest.policy;
@@ -555,6 +638,7 @@ fn charge(view: &Arc<View>) -> Result<Charge, CliError> {
         outlook: view.outlook.clone(),
         room: Box::new(move || genome.room().saturating_add(genome.stems())),
         seed: seed()?,
+        commons: view.village.is_some().then(|| view.commons.clone()),
     };
     let ground = Box::new(Soil::new(view.genome.clone(), view.machine.cores));
     let (levels, neuron, flight) = (view.levels.clone(), view.neuron.clone(), view.flight.clone());
@@ -574,7 +658,11 @@ fn flight(
     Ok(Flight::new(manifest.organism.to_string(), genes, folder, events.clone()))
 }
 
-fn seed() -> Result<u64, CliError> {
+/// Random bits for what must differ from host to host.
+///
+/// # Errors
+/// [`Code::Machine`] when the system has none.
+pub fn seed() -> Result<u64, CliError> {
     let mut seed = [0_u8; 8];
     getrandom::fill(&mut seed)
         .map_err(|error| CliError::new(Code::Machine, "cannot draw random bytes", error.to_string()))?;

@@ -9,13 +9,17 @@ use cyte_engine::{CellSnapshot, Clock, Genome, Neuron};
 use cyte_gateway::Gateway;
 use cyte_organism::expressor::Switch;
 use cyte_organism::lineage::Niche;
+use cyte_organism::phenotype::HostId;
 use cyte_store::{AuditEntry, Change};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use crate::codes::Code;
-use crate::control::{CellView, Felt, HormoneView, HostView, Ordered, Recorded, Released, WishView};
+use crate::colony::Commons;
+use crate::control::{
+    CellView, Felt, HormoneView, HostView, HostsView, Ordered, Recorded, Released, WishView,
+};
 use crate::counts::{self, Counts};
 use crate::error::CliError;
 use crate::event::{EventLog, Happening};
@@ -56,6 +60,9 @@ pub struct View {
     pub(crate) ear: Ear,
     pub(crate) clock: Clock,
     pub(crate) address: SocketAddr,
+    pub(crate) started_ms: u64,
+    pub(crate) commons: Arc<Commons>,
+    pub(crate) village: Option<Arc<dyn HostsView>>,
 }
 
 /// Where a host listens and what lives there, on one line; `event` and `url` come first, for those
@@ -93,6 +100,16 @@ impl View {
             state: self.state.path().to_owned(),
             genes: self.grown.iter().map(gene_facts).collect(),
         }
+    }
+
+    /// The host, as records name it.
+    pub fn id(&self) -> HostId {
+        self.state.host_key().id().into()
+    }
+
+    /// What the colony lets this host know.
+    pub fn commons(&self) -> &Arc<Commons> {
+        &self.commons
     }
 
     fn cells(&self) -> impl Iterator<Item = CellSnapshot> {
@@ -191,6 +208,7 @@ impl HostView for View {
             "pid": std::process::id(),
             "cyte": env!("CARGO_PKG_VERSION"),
             "state": self.state.path(),
+            "host": self.id().to_string(),
             "organism": self.manifest.organism.as_str(),
             "label": self.manifest.label,
             "version": self.manifest.version,
@@ -256,6 +274,10 @@ impl HostView for View {
 
     fn recorder(&self) -> &Arc<Recorder> {
         &self.recorder
+    }
+
+    fn village(&self) -> Option<Arc<dyn HostsView>> {
+        self.village.clone()
     }
 
     fn logs(&self) -> &Arc<GuestLog> {

@@ -12,12 +12,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cyte_dna::GeneName;
-use cyte_dna::limits::GENES;
 use serde::{Deserialize, Serialize};
 
 use crate::Nanos;
 use crate::dice::{Dice, Key};
-use crate::quota::HostId;
+use crate::phenotype::HostId;
+
+/// Pieces that one host keeps account of.
+pub const PIECES_MAX: usize = 4_096;
 
 /// Mean time between two looks at what is missing; each is drawn from half to one and a half.
 pub const PERIOD: Nanos = Nanos::from_millis(200);
@@ -25,18 +27,49 @@ pub const PERIOD: Nanos = Nanos::from_millis(200);
 /// An owner says `have` so often; a copy not heard of for two of them is missing.
 pub const MEMBERSHIP: Nanos = Nanos::from_millis(1_000);
 
+/// One cell that is wanted somewhere: the first, second, ... copy of a gene.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Piece {
+    /// Of which gene.
+    pub gene: GeneName,
+    /// Which copy, from 0.
+    pub copy: u16,
+}
+
+/// How a host stands beside the others, for how much it takes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Hosts that are believed alive, this one included.
+    pub hosts: u32,
+    /// This host's free capacity, in thousandths.
+    pub free_permille: u32,
+    /// What a living host has free on average, in thousandths.
+    pub mean_permille: u32,
+}
+
+impl Standing {
+    /// This host's part of the work beside an even share: 1 where it is as free as the others, at
+    /// most 4. Where nobody has anything free all are alike.
+    fn weight(&self) -> f64 {
+        if self.mean_permille == 0 {
+            return 1.0;
+        }
+        (f64::from(self.free_permille) / f64::from(self.mean_permille)).min(4.0)
+    }
+}
+
 /// What hosts tell each other about genes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Message {
     /// I will start it unless somebody better does.
     Claim {
-        /// Which gene.
-        gene: GeneName,
+        /// Which piece.
+        piece: Piece,
         /// How good the claimant is: its luck, scaled by its free capacity.
         score: u64,
     },
     /// It lives here.
-    Have(GeneName),
+    Have(Piece),
 }
 
 /// What a host is to do.
@@ -45,12 +78,12 @@ pub enum Output {
     /// Tell all other hosts.
     Tell(Message),
     /// Start a copy.
-    Start(GeneName),
+    Start(Piece),
     /// End the copy: a stronger owner has it too.
-    Retire(GeneName),
+    Retire(Piece),
 }
 
-/// What a host knows of one gene.
+/// What a host knows of one piece.
 #[derive(Clone, Debug, Default)]
 struct Known {
     /// Its own claim: when it was made, and its score.
@@ -76,7 +109,7 @@ pub struct Claims {
     key: Key,
     window: Nanos,
     dice: Dice,
-    genes: BTreeMap<GeneName, Known>,
+    pieces: BTreeMap<Piece, Known>,
     next_look: Nanos,
     next_have: Nanos,
 }
@@ -88,29 +121,22 @@ impl Claims {
         let mut dice = Dice::new(seed);
         let window = Nanos(delay.0.saturating_mul(2));
         let next_look = now + pause(&mut dice);
-        Self { me, key, window, dice, genes: BTreeMap::new(), next_look, next_have: now + MEMBERSHIP }
+        Self { me, key, window, dice, pieces: BTreeMap::new(), next_look, next_have: now + MEMBERSHIP }
     }
 
-    /// Looks at the clock. `wanted` are the genes that should each live once, ascending or not;
-    /// `hosts` counts all that are believed alive, `free_permille` is this host's free capacity.
-    pub fn tick(
-        &mut self,
-        now: Nanos,
-        wanted: &BTreeSet<GeneName>,
-        hosts: u32,
-        free_permille: u32,
-        out: &mut Vec<Output>,
-    ) {
-        self.genes.retain(|gene, _| wanted.contains(gene));
+    /// Looks at the clock. `wanted` are the pieces that should each live once, `standing` is how
+    /// much of what is missing this host takes on.
+    pub fn tick(&mut self, now: Nanos, wanted: &BTreeSet<Piece>, standing: Standing, out: &mut Vec<Output>) {
+        self.pieces.retain(|piece, _| wanted.contains(piece));
         self.decide(now, out);
         if now >= self.next_have {
             self.next_have = now + MEMBERSHIP;
-            let mine = self.genes.iter().filter(|(_, known)| known.is_mine);
-            out.extend(mine.map(|(gene, _)| Output::Tell(Message::Have(gene.clone()))));
+            let mine = self.pieces.iter().filter(|(_, known)| known.is_mine);
+            out.extend(mine.map(|(piece, _)| Output::Tell(Message::Have(piece.clone()))));
         }
         if now >= self.next_look {
             self.next_look = now + pause(&mut self.dice);
-            self.claim(now, wanted, hosts, free_permille, out);
+            self.claim(now, wanted, standing, out);
         }
     }
 
@@ -118,16 +144,16 @@ impl Claims {
     /// looked for yet, or a claim that came before the first look would be overheard and started
     /// twice; what turns out not to be wanted is forgotten at the next tick.
     pub fn hear(&mut self, now: Nanos, from: HostId, message: &Message, out: &mut Vec<Output>) {
-        let (Message::Claim { gene, .. } | Message::Have(gene)) = message;
-        if from == self.me || (self.genes.len() >= GENES && !self.genes.contains_key(gene)) {
+        let (Message::Claim { piece, .. } | Message::Have(piece)) = message;
+        if from == self.me || (self.pieces.len() >= PIECES_MAX && !self.pieces.contains_key(piece)) {
             return;
         }
         match message {
-            Message::Claim { gene, score } => {
+            Message::Claim { piece, score } => {
                 let (score, window) = (*score, self.window);
-                let known = self.genes.entry(gene.clone()).or_default();
+                let known = self.pieces.entry(piece.clone()).or_default();
                 if known.is_mine {
-                    out.push(Output::Tell(Message::Have(gene.clone())));
+                    out.push(Output::Tell(Message::Have(piece.clone())));
                     return;
                 }
                 let until = now + Nanos(window.0.saturating_mul(2));
@@ -138,49 +164,54 @@ impl Claims {
                     known.rival = Some((score, from, until));
                 }
             }
-            Message::Have(gene) => self.other_has(now, from, gene, out),
+            Message::Have(piece) => self.other_has(now, from, piece, out),
         }
     }
 
     /// A host is gone: what it had is missing, what it claimed is free.
     pub fn gone(&mut self, host: HostId) {
-        for known in self.genes.values_mut() {
+        for known in self.pieces.values_mut() {
             known.owner = known.owner.filter(|(owner, _)| *owner != host);
             known.rival = known.rival.filter(|(_, rival, _)| *rival != host);
         }
     }
 
     /// The copy that this host had ended, or never started.
-    pub fn lost(&mut self, gene: &GeneName) {
-        if let Some(known) = self.genes.get_mut(gene) {
+    pub fn lost(&mut self, piece: &Piece) {
+        if let Some(known) = self.pieces.get_mut(piece) {
             known.is_mine = false;
         }
     }
 
     /// Whether this host has the gene.
-    pub fn is_mine(&self, gene: &GeneName) -> bool {
-        self.genes.get(gene).is_some_and(|known| known.is_mine)
+    pub fn is_mine(&self, piece: &Piece) -> bool {
+        self.pieces.get(piece).is_some_and(|known| known.is_mine)
+    }
+
+    /// All that this host has, ascending.
+    pub fn mine(&self) -> impl Iterator<Item = &Piece> {
+        self.pieces.iter().filter(|(_, known)| known.is_mine).map(|(piece, _)| piece)
     }
 
     /// When the clock matters next.
     pub fn next_deadline(&self) -> Nanos {
-        let claims = self.genes.values().filter_map(|known| known.claimed);
+        let claims = self.pieces.values().filter_map(|known| known.claimed);
         let acts = claims.map(|(at, _)| at + self.window);
         acts.fold(self.next_look.min(self.next_have), Nanos::min)
     }
 
-    fn other_has(&mut self, now: Nanos, from: HostId, gene: &GeneName, out: &mut Vec<Output>) {
-        let is_stronger = self.strength(self.me, gene) > self.strength(from, gene);
-        let known = self.genes.entry(gene.clone()).or_default();
+    fn other_has(&mut self, now: Nanos, from: HostId, piece: &Piece, out: &mut Vec<Output>) {
+        let is_stronger = self.strength(self.me, piece) > self.strength(from, piece);
+        let known = self.pieces.entry(piece.clone()).or_default();
         known.claimed = None;
         if known.is_mine && is_stronger {
             // The other hears this and retires.
-            out.push(Output::Tell(Message::Have(gene.clone())));
+            out.push(Output::Tell(Message::Have(piece.clone())));
             return;
         }
         if known.is_mine {
             known.is_mine = false;
-            out.push(Output::Retire(gene.clone()));
+            out.push(Output::Retire(piece.clone()));
         }
         known.owner = Some((from, now + Nanos(2 * MEMBERSHIP.0)));
     }
@@ -188,7 +219,7 @@ impl Claims {
     /// Claims whose window is over: act or give way.
     fn decide(&mut self, now: Nanos, out: &mut Vec<Output>) {
         let (me, window) = (self.me, self.window);
-        for (gene, known) in &mut self.genes {
+        for (piece, known) in &mut self.pieces {
             let Some((at, score)) = known.claimed.filter(|(at, _)| now >= *at + window) else { continue };
             known.claimed = None;
             let is_beaten = known.rival.is_some_and(|(rival, host, until)| {
@@ -197,53 +228,51 @@ impl Claims {
             });
             if !is_beaten && !known.is_had(now) {
                 known.is_mine = true;
-                out.push(Output::Start(gene.clone()));
-                out.push(Output::Tell(Message::Have(gene.clone())));
+                out.push(Output::Start(piece.clone()));
+                out.push(Output::Tell(Message::Have(piece.clone())));
             }
         }
     }
 
-    fn claim(
-        &mut self,
-        now: Nanos,
-        wanted: &BTreeSet<GeneName>,
-        hosts: u32,
-        free_permille: u32,
-        out: &mut Vec<Output>,
-    ) {
-        let mut open: Vec<&GeneName> = Vec::new();
-        for gene in wanted {
-            let known = self.genes.entry(gene.clone()).or_default();
+    fn claim(&mut self, now: Nanos, wanted: &BTreeSet<Piece>, standing: Standing, out: &mut Vec<Output>) {
+        let mut open: Vec<&Piece> = Vec::new();
+        for piece in wanted {
+            let known = self.pieces.entry(piece.clone()).or_default();
             let is_claimed = known.claimed.is_some() || known.rival.is_some_and(|(.., until)| until > now);
             if !known.is_had(now) && !is_claimed {
-                open.push(gene);
+                open.push(piece);
             }
         }
-        let (missing, hosts) = (open.len() as u64, u64::from(hosts.max(1)));
-        let count = if missing >= hosts {
-            missing.div_ceil(hosts)
+        let (missing, hosts) = (open.len() as u64, u64::from(standing.hosts.max(1)));
+        let weight = standing.weight();
+        let share = missing as f64 / hosts as f64 * weight;
+        let count = if missing < hosts {
+            u64::from(self.dice.unit() * (hosts as f64) < 4.0 * missing as f64 * weight)
+        } else if weight < 1.0 {
+            // A host with little free claims nothing at times; others come sooner then.
+            u64::from(self.dice.round(share))
         } else {
-            u64::from(self.dice.unit() * (hosts as f64) < 4.0 * missing as f64)
+            share.ceil() as u64
         };
         for _ in 0..count.min(missing) {
             let at = self.dice.below(open.len() as u64) as usize;
             if at >= open.len() {
                 break;
             }
-            let gene = open.swap_remove(at);
-            let luck = self.strength(self.me, gene) >> 32;
-            let score = luck.saturating_mul(u64::from(free_permille.min(1_000)));
-            if let Some(known) = self.genes.get_mut(gene) {
+            let piece = open.swap_remove(at);
+            let luck = self.strength(self.me, piece) >> 32;
+            let score = luck.saturating_mul(u64::from(standing.free_permille.min(1_000)));
+            if let Some(known) = self.pieces.get_mut(piece) {
                 known.claimed = Some((now, score));
-                out.push(Output::Tell(Message::Claim { gene: gene.clone(), score }));
+                out.push(Output::Tell(Message::Claim { piece: piece.clone(), score }));
             }
         }
     }
 
-    /// The same for all hosts that hold the organism's key, and different for each host and gene.
-    fn strength(&self, host: HostId, gene: &GeneName) -> u64 {
-        let mut words = vec![host.0];
-        for chunk in gene.as_str().as_bytes().chunks(8) {
+    /// The same for all hosts that hold the organism's key, and different for each host and piece.
+    fn strength(&self, host: HostId, piece: &Piece) -> u64 {
+        let mut words = vec![host.0, u64::from(piece.copy)];
+        for chunk in piece.gene.as_str().as_bytes().chunks(8) {
             words.push(chunk.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)));
         }
         self.key.hash(&words)
@@ -263,6 +292,10 @@ mod tests {
 
     use super::*;
 
+    fn piece(at: usize) -> Piece {
+        Piece { gene: format!("gene-{}", at / 2).parse().unwrap(), copy: (at % 2) as u16 }
+    }
+
     const DELAY: Nanos = Nanos::from_millis(10);
 
     /// Hosts with a network between them that loses, repeats and delays.
@@ -270,14 +303,15 @@ mod tests {
         now: Nanos,
         hosts: Vec<Claims>,
         is_up: Vec<bool>,
-        wanted: BTreeSet<GeneName>,
+        free: Vec<u32>,
+        wanted: BTreeSet<Piece>,
         /// Messages by arrival and a number that keeps them apart.
         mail: BTreeMap<(Nanos, u64), (usize, usize, Message)>,
         sent: u64,
         dice: Dice,
         loss: f64,
         is_parted: bool,
-        starts: BTreeMap<GeneName, u32>,
+        starts: BTreeMap<Piece, u32>,
     }
 
     impl Net {
@@ -289,8 +323,9 @@ mod tests {
             Self {
                 now: Nanos(0),
                 is_up: vec![true; hosts.len()],
+                free: vec![500; hosts.len()],
                 hosts,
-                wanted: (0..genes).map(|at| format!("gene-{at}").parse().unwrap()).collect(),
+                wanted: (0..genes).map(piece).collect(),
                 mail: BTreeMap::new(),
                 sent: 0,
                 dice: Dice::new(seed),
@@ -324,7 +359,9 @@ mod tests {
                     if self.is_up[at] && self.hosts[at].next_deadline() <= next {
                         let mut out = Vec::new();
                         let count = self.is_up.iter().filter(|up| **up).count() as u32;
-                        self.hosts[at].tick(next, &self.wanted, count, 500, &mut out);
+                        let free_permille = self.free[at];
+                        let standing = Standing { hosts: count, free_permille, mean_permille: self.mean() };
+                        self.hosts[at].tick(next, &self.wanted, standing, &mut out);
                         self.perform(at, out);
                     }
                 }
@@ -355,7 +392,11 @@ mod tests {
             }
         }
 
-        fn owners(&self, gene: &GeneName) -> usize {
+        fn mean(&self) -> u32 {
+            self.free.iter().sum::<u32>() / self.free.len() as u32
+        }
+
+        fn owners(&self, gene: &Piece) -> usize {
             let up = self.hosts.iter().zip(&self.is_up).filter(|(_, up)| **up);
             up.filter(|(host, _)| host.is_mine(gene)).count()
         }
@@ -371,7 +412,7 @@ mod tests {
             let mut net = Net::new(hosts, genes, seed);
             net.run(Nanos::from_millis(4_000));
             for gene in &net.wanted {
-                prop_assert_eq!(net.starts.get(gene).copied().unwrap_or(0), 1, "{}", gene);
+                prop_assert_eq!(net.starts.get(gene).copied().unwrap_or(0), 1, "{:?}", gene);
                 prop_assert_eq!(net.owners(gene), 1);
             }
         }
@@ -385,12 +426,12 @@ mod tests {
             (net.loss, net.is_parted) = (0.0, false);
             net.run(Nanos(2 * MEMBERSHIP.0));
             for gene in &net.wanted {
-                prop_assert!(net.owners(gene) <= 1, "{} of {}", net.owners(gene), gene);
+                prop_assert!(net.owners(gene) <= 1, "{} of {:?}", net.owners(gene), gene);
             }
             // What nobody had is claimed as soon as false views have faded.
             net.run(Nanos(2 * MEMBERSHIP.0));
             for gene in &net.wanted {
-                prop_assert_eq!(net.owners(gene), 1, "{}", gene);
+                prop_assert_eq!(net.owners(gene), 1, "{:?}", gene);
             }
         }
     }
@@ -410,5 +451,20 @@ mod tests {
         net.is_parted = false;
         net.run(Nanos::from_millis(1_100));
         assert!(net.wanted.iter().all(|gene| net.owners(gene) == 1));
+    }
+
+    /// Who has little free takes little on.
+    #[test]
+    fn a_host_with_little_free_gets_less() {
+        let (mut slow, mut all) = (0, 0);
+        for seed in 0..20 {
+            let mut net = Net::new(5, 50, seed);
+            net.free = vec![100, 900, 900, 900, 900];
+            net.run(Nanos::from_millis(5_000));
+            slow += net.hosts[0].mine().count();
+            all += net.hosts.iter().map(|host| host.mine().count()).sum::<usize>();
+        }
+        assert_eq!(all, 20 * 50);
+        assert!(slow * 15 < all, "{slow} of {all}, an even share were a fifth");
     }
 }

@@ -9,7 +9,8 @@
 //! - [`fast`]: the few decisions a request needs, called inline under a tissue's lock.
 //! - [`law`]: the hormone law: growth, sharing, death and the stem pool of one host, by the
 //!   [`constants`] of its DNA, decided off the request path by the host's governor.
-//! - [`quota`], [`claim`]: growth and expression between hosts. [`ballot`]: votes on a cell.
+//! - [`colony`]: several hosts: who lives, who holds what, what happened there; with [`quota`] and
+//!   [`claim`] for growth and expression between them. [`ballot`]: votes on a cell.
 //! - [`dice`]: seeded draws and keyed hashes. [`sim`]: a host on virtual time to try a law on.
 //! - [`wish`]: what is wanted, and what the DNA allows to be wanted.
 //! - [`phenotype`]: what is, as a fold over events.
@@ -24,6 +25,8 @@
 pub mod ballot;
 #[cfg(feature = "host")]
 pub mod claim;
+#[cfg(feature = "host")]
+pub mod colony;
 pub mod constants;
 pub mod dice;
 mod endocrine;

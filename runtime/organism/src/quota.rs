@@ -17,10 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::Nanos;
 use crate::dice::Dice;
 use crate::law::ClassId;
-
-/// A host's number in the organism's roster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct HostId(pub u64);
+use crate::phenotype::HostId;
 
 /// A quota travels over so many edges at most.
 pub const TTL: u8 = 12;

@@ -39,6 +39,11 @@ impl Development {
         Ok(Self { name, key, known })
     }
 
+    /// Whom every host that is developed here trusts.
+    pub(super) fn germline(&self) -> Germline {
+        self.known.germline.clone()
+    }
+
     /// The signed bundle of `made`.
     ///
     /// # Errors

@@ -1,9 +1,11 @@
 //! `cyte events`: what happened on a host.
 
 use clap::Args;
+use cyte_organism::phenotype::HostId;
 use cyte_store::{Begin, PhenotypeStore, Retention};
 use serde_json::Value;
 
+use super::table::field;
 use super::{Context, Done, Exit, Which, ask, logs, when};
 use crate::codes::Code;
 use crate::control::client::Client;
@@ -55,7 +57,10 @@ fn kept(verb: &Events, since: u64, context: &Context) -> Done {
         Ok((running, _)) => {
             let follow = if verb.follow { "&follow=1" } else { "" };
             let client = Client::new(&running.socket)?;
-            return ask::follow(&client, &format!("/v1/events?since={since}{follow}"), context, kept_line);
+            let status = client.get("/v1/status")?;
+            let me = field(&status, "host");
+            let path = format!("/v1/events?since={since}{follow}");
+            return ask::follow(&client, &path, context, |event| kept_line(event, &me));
         }
         Err(error) if error.code != Code::NoHost || verb.follow => return Err(error),
         Err(_) => {}
@@ -68,20 +73,26 @@ fn kept(verb: &Events, since: u64, context: &Context) -> Done {
     if let Some(aside) = opened.set_aside {
         return Err(failed(format!("{}; the file is now `{}`", aside.why, aside.to.display())));
     }
+    let me = HostId::from(state.host_key().id()).to_string();
     let mut begin = Begin::Since(since);
     loop {
         let page = opened.store.events(begin).map_err(|error| failed(error.to_string()))?;
         let Some((last, _)) = page.last() else { return Ok(Exit::OK) };
         begin = Begin::After(*last);
         for (number, event) in &page {
-            ask::shown(&record::value(*number, event), context, kept_line)?;
+            ask::shown(&record::value(*number, event), context, |event| kept_line(event, &me))?;
         }
     }
 }
 
-/// `2026-11-21T17:58:24.123Z  dead            cause=trap cell=3 gene=front uses=2`.
-fn kept_line(event: &Value) -> String {
-    one_line(event, when::stamp, &["host", "epoch", "number"])
+/// `2026-11-21T17:58:24.123Z  dead            cause=trap cell=3 gene=front uses=2`; with the host where
+/// it is another than `me`.
+fn kept_line(event: &Value, me: &str) -> String {
+    let hidden: &[&str] = match event.get("host").and_then(Value::as_str) {
+        Some(host) if host != me => &["epoch", "number"],
+        _ => &["host", "epoch", "number"],
+    };
+    one_line(event, when::stamp, hidden)
 }
 
 /// `12:03:04.567  cell-died  gene=front cell=3 reason=trap`, in UTC.
@@ -118,7 +129,8 @@ mod tests {
         assert_eq!(line(&event), "12:03:04.567  cell-died       cell=3 gene=front reason=trap");
         let kept = json!({"v": 1, "seq": 9, "at_ms": 43_384_567, "host": "a", "epoch": 1, "number": 2,
                           "event": "dead", "cell": 3, "mother": null});
-        assert_eq!(kept_line(&kept), "1970-01-01T12:03:04.567Z  dead            cell=3");
+        assert_eq!(kept_line(&kept, "a"), "1970-01-01T12:03:04.567Z  dead            cell=3");
+        assert_eq!(kept_line(&kept, "b"), "1970-01-01T12:03:04.567Z  dead            cell=3 host=a");
         assert_eq!(line(&json!({"v": 1, "missed": 4})), "(4 entries were forgotten before they were read)");
     }
 }

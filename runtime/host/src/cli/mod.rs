@@ -10,12 +10,14 @@ mod build;
 mod cells;
 mod check;
 mod completions;
+mod dev;
 mod develop;
 mod dna;
 mod events;
 mod explain;
 mod files;
 mod hormones;
+mod hosts;
 mod inspect;
 mod limits;
 mod logs;
@@ -124,6 +126,9 @@ enum Verb {
     Build(build::Build),
     Check(check::Check),
     Run(run::Run),
+    Dev(dev::Dev),
+    Hosts(hosts::Hosts),
+    Host(hosts::HostVerb),
     Dna(dna::Dna),
     Ps(ps::Ps),
     Top(top::Top),
@@ -197,6 +202,9 @@ fn dispatch(verb: Verb, context: &Context) -> Done {
         Verb::Build(verb) => build::run(&verb, context),
         Verb::Check(verb) => check::run(&verb, context),
         Verb::Run(verb) => run::run(verb, context),
+        Verb::Dev(verb) => dev::run(&verb, context),
+        Verb::Hosts(verb) => hosts::run(&verb, context),
+        Verb::Host(verb) => hosts::act(&verb, context),
         Verb::Dna(verb) => dna::run(verb, context),
         Verb::Top(verb) => top::run(&verb, context),
         Verb::Ps(verb) => ps::run(&verb, context),

@@ -13,6 +13,7 @@ use cyte_engine::{Breach, TaskArguments, TaskEnd};
 use cyte_gateway::AccessLog;
 use cyte_organism::expressor::Switch;
 use cyte_store::AuditEntry;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::develop::Development;
@@ -215,12 +216,13 @@ fn grow(
         switch: if verb.no_expression { Switch::Off } else { Switch::On },
         show,
         extra_roots: extra_roots(&admitted)?,
+        code: None,
     };
     Body::grow(state, admitted, config, begun, &tell)
 }
 
 /// What SSL_CERT_FILE names, read only where a gene may send requests at all.
-fn extra_roots(admitted: &Admitted) -> Result<Vec<u8>, CliError> {
+pub(super) fn extra_roots(admitted: &Admitted) -> Result<Vec<u8>, CliError> {
     let mut genes = admitted.dna.manifest().genes.iter();
     let Some(path) = std::env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty()) else {
         return Ok(Vec::new());
@@ -268,10 +270,11 @@ fn serve(body: Body, verb: &Run, context: &Context) -> Done {
         context
             .note(&format!("task       {:<7} not started: cyte run PATH --task={0} runs it", task.gene.name));
     }
-    let mut signals = Signals::listen(&body)?;
+    let mut signals = Signals::listen(body.membrane())?;
     let access = if context.verbose > 0 { AccessToStderr::start() } else { None };
     let access = access.map(|log| -> Arc<dyn AccessLog> { log });
-    let front = Front { listen: verb.listen, runtime: ask::runtime_folder(), access };
+    let front =
+        Front { listen: verb.listen, runtime: ask::runtime_folder(), access, seat: None, village: None };
     let host = Host::serve(body, front)?;
     if context.is_json() {
         let line = serde_json::to_string(&host.view().listening());
@@ -308,12 +311,12 @@ fn serve(body: Body, verb: &Run, context: &Context) -> Done {
     }
 }
 
-fn interrupted() -> CliError {
+pub(super) fn interrupted() -> CliError {
     CliError::new(Code::Interrupted, "the drain was cut short", "a second signal came")
 }
 
 /// What a signal asks for.
-enum Heard {
+pub(super) enum Heard {
     /// To end; the signal's name.
     Stop(&'static str),
     /// To grow, or to shrink.
@@ -321,7 +324,7 @@ enum Heard {
 }
 
 /// The two signals that end a run, and the two that are hormones.
-struct Signals {
+pub(super) struct Signals {
     interrupt: Signal,
     terminate: Signal,
     grow: Signal,
@@ -329,8 +332,12 @@ struct Signals {
 }
 
 impl Signals {
-    fn listen(body: &Body) -> Result<Self, CliError> {
-        let _inside = body.membrane().enter();
+    /// Listens on the threads of `on`.
+    ///
+    /// # Errors
+    /// [`Code::Machine`].
+    pub(super) fn listen(on: &Handle) -> Result<Self, CliError> {
+        let _inside = on.enter();
         let listen = |kind| {
             signal(kind)
                 .map_err(|error| CliError::new(Code::Machine, "cannot listen for signals", error.to_string()))
@@ -343,7 +350,8 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) -> Heard {
+    /// The next signal.
+    pub(super) async fn next(&mut self) -> Heard {
         tokio::select! {
             _ = self.interrupt.recv() => Heard::Stop("SIGINT"),
             _ = self.terminate.recv() => Heard::Stop("SIGTERM"),
@@ -353,7 +361,7 @@ impl Signals {
     }
 
     /// The next signal that ends a run; the others mean nothing any more.
-    async fn stop(&mut self) {
+    pub(super) async fn stop(&mut self) {
         while let Heard::Hormone(_) = self.next().await {}
     }
 }
@@ -368,7 +376,7 @@ fn task(body: &Body, name: &str, verb: &Run) -> Done {
         timeout: verb.timeout.or(millis(grown.gene.limits.wall_ms)),
         cpu: millis(grown.gene.limits.cpu_ms),
     };
-    let mut signals = Signals::listen(body)?;
+    let mut signals = Signals::listen(body.membrane())?;
     let end = body.membrane().block_on(async {
         tokio::select! {
             end = body.run_task(grown, task) => Some(end),

@@ -9,6 +9,7 @@ pub mod client;
 pub mod find;
 mod flight;
 mod hormones;
+mod hosts;
 mod observed;
 pub mod server;
 mod wishes;
@@ -25,6 +26,7 @@ use crate::record::Recorder;
 pub use cells::{CellView, Ordered};
 pub use flight::Recorded;
 pub use hormones::{Felt, HormoneView, Released};
+pub use hosts::HostsView;
 pub use wishes::WishView;
 
 /// What the control API shows of a host, and the few things that it may write.
@@ -52,6 +54,10 @@ pub trait HostView: WishView + HormoneView + CellView {
     /// # Errors
     /// `Code::Control` when the governor is too busy.
     fn record(&self) -> Result<Recorded, CliError>;
+    /// The hosts of this process, where it runs several.
+    fn village(&self) -> Option<Arc<dyn HostsView>> {
+        None
+    }
     /// The names of the secrets that are set.
     fn secrets(&self) -> Vec<String>;
     /// Sets a secret on behalf of user `uid`; durable and audited when it returns.

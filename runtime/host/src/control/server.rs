@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 
-use super::{HostView, cells, flight, hormones, observed, wishes};
+use super::{HostView, cells, flight, hormones, hosts, observed, wishes};
 use crate::codes::Code;
 use crate::error::CliError;
 use crate::ring::Ring;
@@ -122,6 +122,8 @@ async fn answer(request: Request<Incoming>, view: &Arc<dyn HostView>, uid: u32) 
             cells::order("kill", unescape(name), query.now, Arc::clone(view), uid).await
         }
         (&Method::POST, ["v1", "hormones"]) => hormones::release(body, Arc::clone(view), uid).await,
+        (&Method::GET, ["v1", "hosts"]) => hosts::list(view.as_ref()),
+        (&Method::POST, ["v1", "hosts", deed, what]) => hosts::act(view, deed, what, uid).await,
         (method, ["v1", "wishes", rest @ ..]) => {
             wishes::write(method, rest, query, body, Arc::clone(view), uid).await
         }

@@ -19,6 +19,7 @@ use cyte_organism::phenotype::{Cause, HostId};
 use cyte_organism::wish::Wish;
 
 use super::{Population, Tally};
+use crate::colony::Commons;
 use crate::wishes::{InForce, Wishes};
 
 /// How often it is looked whether a gene in trouble is well again.
@@ -56,6 +57,8 @@ pub struct Pressure {
     pub room: Box<dyn Fn() -> u32 + Send>,
     /// The seed of all draws.
     pub seed: u64,
+    /// What this host does for the organism, where there are several hosts.
+    pub commons: Option<Arc<Commons>>,
 }
 
 impl std::fmt::Debug for Pressure {
@@ -122,6 +125,11 @@ impl Expression {
         for gene in std::mem::take(&mut self.in_trouble) {
             self.attempts.forget(&gene);
         }
+        self.before = None;
+    }
+
+    /// Which part of what all hosts want is this one's changed.
+    pub(super) fn shared(&mut self) {
         self.before = None;
     }
 
@@ -197,11 +205,15 @@ impl Expression {
         }
         // A gene without a tissue, a task, lives when it is run and not by a wish.
         let lives = |wish: &&Wish| populations.iter().any(|population| *population.gene() == wish.gene);
-        let wishes: Vec<Wish> = in_force.wishes.iter().filter(lives).cloned().collect();
+        let part = |wish: &Wish| match &self.pressure.commons {
+            Some(commons) => commons.part_of(wish),
+            None => wish.clone(),
+        };
+        let wishes: Vec<Wish> = in_force.wishes.iter().filter(lives).map(part).collect();
         let labels = self.pressure.wishes.host_labels();
         let permits = (self.pressure.room)();
         let switch = self.pressure.switch;
-        // One host alone: who it is makes no difference yet.
+        // What others have is in the commons' parts already: who this is makes no difference.
         let me = HostId(0);
         let round = Round { now, me, labels, wishes: &wishes, have: &have, permits, switch };
         let dice = &mut self.dice;

@@ -116,6 +116,20 @@ impl Levels {
         })
     }
 
+    /// The host as the law saw it last.
+    #[must_use]
+    pub fn host(&self) -> HostSample {
+        self.lock().host
+    }
+
+    /// Cells that each class lacks and this host cannot make, by the class's place.
+    #[must_use]
+    pub fn unmet(&self) -> Vec<(u32, f64)> {
+        let levels = self.lock();
+        let unmet = (0..).zip(levels.classes.iter().map(|class| class.view.unmet));
+        unmet.filter(|(_, unmet)| *unmet >= 1.0).collect()
+    }
+
     /// The last decisions about the cells of a gene, oldest first.
     #[must_use]
     pub fn decisions(&self, gene: &str, now: Nanos) -> Vec<Value> {

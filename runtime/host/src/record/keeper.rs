@@ -10,6 +10,8 @@ use cyte_organism::lineage::CellId;
 use cyte_organism::phenotype::{Epoch, Event, Record};
 use cyte_store::{Opened, PhenotypeStore, Retention, SetAside, StoreError};
 
+use tokio::sync::mpsc::Sender;
+
 use super::Diary;
 use super::pulse::{Observed, Pulse};
 use super::telling::{Told, What};
@@ -31,6 +33,8 @@ pub(super) struct Keeper {
     failures: u32,
     failing: Option<String>,
     commits: u64,
+    /// Who gets a copy of every record of this host.
+    copies: Option<Sender<Record>>,
 }
 
 impl Keeper {
@@ -47,7 +51,14 @@ impl Keeper {
             failures: 0,
             failing: None,
             commits: 0,
+            copies: None,
         }
+    }
+
+    /// Gives a copy of every record from here on to whoever listens there; one that does not keep up
+    /// misses some.
+    pub(super) fn copy_to(&mut self, copies: Option<Sender<Record>>) {
+        self.copies = copies;
     }
 
     pub(super) fn store(&self) -> Option<&Arc<PhenotypeStore>> {
@@ -153,8 +164,12 @@ impl Keeper {
         let Some(store) = &self.store else { return };
         let number = self.number.saturating_add(1);
         let record = Record { host: self.diary.host, epoch: self.epoch, number, at_ms, gene, cell, event };
+        let copy = self.copies.as_ref().map(|copies| (copies, record.clone()));
         match store.append(record) {
-            Ok(_) => self.number = number,
+            Ok(_) => {
+                self.number = number;
+                copy.into_iter().for_each(|(copies, record)| drop(copies.try_send(record)));
+            }
             Err(error) => tracing::debug!(%error, "not recorded"),
         }
     }

@@ -2,7 +2,7 @@
 
 use cyte_dna::GeneName;
 use cyte_organism::lineage::CellId;
-use cyte_organism::phenotype::{Decided, Event, NOTE_BYTES, Record};
+use cyte_organism::phenotype::{Decided, Epoch, Event, HostId, NOTE_BYTES, Record};
 use serde_json::{Value, json};
 
 use crate::event::Happening;
@@ -79,6 +79,18 @@ impl Told {
                 event(gene, Event::Refused { reason: cut(reason.clone()), again_ms: *again_ms })
             }
             Happening::Incident { kind, gene, why, file } => note(gene, format!("{kind}: {why}; {file}")),
+            Happening::HostCame { name, .. } => note("", format!("{name} is there")),
+            Happening::HostGone { peer, life, .. } => {
+                let host = u64::from_str_radix(peer, 16).ok()?;
+                let event = Event::HostDown { host: HostId(host), epoch: Epoch(*life) };
+                Some(Self::about(at_ms, "", None, What::Event(event)))
+            }
+            Happening::AnswersFor { gene, copies } => {
+                note(gene, format!("this host answers for {copies} of it"))
+            }
+            Happening::GrewForOthers { gene, cells } => {
+                note(gene, format!("{cells} cells were made for other hosts"))
+            }
             Happening::Draining { reason } => note("", format!("draining: {reason}")),
             Happening::Stopped => Some(Self::about(at_ms, "", None, What::Farewell)),
         }
@@ -129,7 +141,7 @@ pub fn value(seq: u64, record: &Record) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cyte_organism::phenotype::{Cause, Epoch, HostId};
+    use cyte_organism::phenotype::Cause;
 
     #[test]
     fn a_death_names_its_cell_and_cause_and_a_birth_in_sums_is_left_to_the_counters() {
