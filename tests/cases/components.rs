@@ -93,7 +93,7 @@ fn an_ability_that_nothing_can_grant_is_named_with_what_to_do() {
         let said = run(with(import)).refused(1, "E104");
         let why = format!("it asks for `{import}`, which nothing here provides");
         assert!(said.contains("`odd`") && said.contains(&why), "{said}");
-        assert!(said.contains("help: build the gene without it"), "{said}");
+        assert!(said.contains("help: build gene `odd` without it"), "{said}");
     }
     // It is the ability alone: the same component with one that is always there is taken.
     let temp = Temp::new();

@@ -887,9 +887,10 @@ mod tests {
         let tissue = fake(4);
         tissue.has(4);
         let (mut governor, _ear, _) = governor(&tissue);
-        // Three of four are busy: what the law wants there to be.
-        for cell in tissue.cells.lock().unwrap().iter_mut().take(3) {
-            cell.inflight = 1;
+        // Each as busy as the law wants it to be.
+        tissue.tally.lock().unwrap().slots = 10;
+        for cell in tissue.cells.lock().unwrap().iter_mut() {
+            cell.inflight = 9;
         }
         let at = |tick: u64| Nanos::from_millis(20 * tick);
         let run = |governor: &mut Governor, ticks: std::ops::RangeInclusive<u64>| {
