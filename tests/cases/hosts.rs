@@ -63,13 +63,13 @@ impl Village {
 
     fn ask(&self, args: &[&str]) -> Value {
         let cyte = Cyte::new(args).arg("--state").arg(&self.state);
-        cyte.args(["--output", "json"]).env("XDG_RUNTIME_DIR", &self.runtime).json()
+        cyte.env("XDG_RUNTIME_DIR", &self.runtime).json()
     }
 
     fn ask_host(&self, number: usize, args: &[&str]) -> Value {
         let state = self.state.join("hosts").join(number.to_string());
         let cyte = Cyte::new(args).arg("--state").arg(state);
-        cyte.args(["--output", "json"]).env("XDG_RUNTIME_DIR", &self.runtime).json()
+        cyte.env("XDG_RUNTIME_DIR", &self.runtime).json()
     }
 
     /// What a host was told and has kept, its own and others' records, one object a line.
@@ -216,9 +216,8 @@ fn a_frozen_host_is_missed_and_comes_back() {
     until("it is back", || (village.row(1)["sees"][0]["health"] == "alive").then_some(()));
     village.has_copies(7);
     let refused = |args: &[&str]| {
-        let cyte =
-            Cyte::new(args).arg("--state").arg(&village.state).env("XDG_RUNTIME_DIR", &village.runtime);
-        cyte.run().refused(2, "E001")
+        let cyte = Cyte::new(args).arg("--state").arg(&village.state);
+        cyte.env("XDG_RUNTIME_DIR", &village.runtime).run().refused(2, "E001")
     };
     assert!(refused(&["host", "kill", "9"]).contains("no host 9"));
     village.stop();

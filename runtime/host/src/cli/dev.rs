@@ -238,13 +238,18 @@ fn open_door(threads: &Runtime, state: &mut StateFolder, village: &Arc<Village>)
     threads.spawn(async move {
         let mut listener = Some(first);
         while let (Some(open), Some(view)) = (listener.take(), village.first()) {
-            let (_stop, stopped) = watch::channel(false);
-            tokio::select! {
-                () = server::serve(open, view, stopped) => return,
-                () = village.changed() => tokio::time::sleep(LAST_ANSWER).await,
-            }
-            let _ = std::fs::remove_file(&path);
-            listener = server::bind(&path).ok();
+            let (stop, stopped) = watch::channel(false);
+            let serving = tokio::spawn(server::serve(open, view, stopped));
+            village.changed().await;
+            // Nobody finds the door shut: the new one takes the old one's name.
+            let beside = path.with_extension("next");
+            let bound = server::bind(&beside);
+            listener = bound.and_then(|bound| std::fs::rename(&beside, &path).map(|()| bound)).ok();
+            tokio::spawn(async move {
+                tokio::time::sleep(LAST_ANSWER).await;
+                stop.send_replace(true);
+                let _ = serving.await;
+            });
         }
     });
     Ok(place)

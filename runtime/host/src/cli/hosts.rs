@@ -1,5 +1,7 @@
 //! `cyte hosts` and `cyte host`: the hosts of one process, seen and harmed on purpose.
 
+use std::path::PathBuf;
+
 use bytes::Bytes;
 use clap::{Args, Subcommand};
 use http::Method;
@@ -24,8 +26,9 @@ pub(super) struct Hosts {
 pub(super) struct HostVerb {
     #[command(subcommand)]
     deed: Deed,
-    #[command(flatten)]
-    which: Which,
+    /// The state folder of the host that is asked
+    #[arg(long, value_name = "DIR", env = "CYTE_STATE", hide_env = true, global = true)]
+    state: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -83,7 +86,7 @@ pub(super) fn act(verb: &HostVerb, context: &Context) -> Done {
         Deed::Part { sides } => ("part", sides.replace('%', "").replace('/', "%2f")),
         Deed::Heal => ("heal", "all".to_owned()),
     };
-    let client = ask::host(&verb.which, context)?;
+    let client = ask::host(&Which { state: verb.state.clone() }, context)?;
     let answer = client.call(Method::POST, &format!("/v1/hosts/{deed}/{what}"), Bytes::new())?;
     if context.is_json() {
         context.object(&answer)?;
