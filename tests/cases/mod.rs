@@ -9,6 +9,7 @@ mod help;
 mod hormones;
 mod hostile;
 mod http;
+mod limits;
 mod manifest;
 mod neuron;
 mod readmes;

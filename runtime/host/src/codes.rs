@@ -69,6 +69,8 @@ pub enum Code {
     Wish,
     /// A wish asks for more than the DNA allows.
     Envelope,
+    /// A limit cannot be set so.
+    Limit,
     /// A measurement could not be made.
     Bench,
     /// A scenario has a fault.
@@ -293,6 +295,12 @@ static TABLE: &[Row] = &[
         "E408",
         1,
         "A scenario of `cyte sim` has a fault: the message shows the line.\n\nKeys that nobody reads and values out of range are faults. examples/scenarios has one file for\neach kind of load; copy the nearest.",
+    ),
+    row(
+        Code::Limit,
+        "E409",
+        1,
+        "A limit cannot be set so: there is none of that name that changes while a host serves, or the\nvalue lies outside its bounds. The machine and the DNA in force are the bounds.\n\n`cyte limits` lists names, bounds and what is in force; `cyte limits unset NAME` goes back.",
     ),
     row(
         Code::Machine,

@@ -17,6 +17,7 @@ pub mod event;
 pub mod governor;
 pub mod growth;
 mod hormones;
+pub mod live;
 pub mod log;
 pub mod machine;
 pub mod outbound;

@@ -14,6 +14,7 @@
 //! - [`wish`]: what is wanted, and what the DNA allows to be wanted.
 //! - [`phenotype`]: what is, as a fold over events.
 //! - [`expressor`]: what is wanted minus what is.
+//! - [`knob`]: limits that an operator changes while a host serves.
 //! - [`neuron`]: what a neuron sees and says, and the rules of the standard ones.
 //!
 //! Without its feature `host`, which is on by default, only the law and the rules of the standard
@@ -31,6 +32,8 @@ pub mod expressor;
 mod family;
 #[cfg(feature = "host")]
 pub mod fast;
+#[cfg(feature = "host")]
+pub mod knob;
 pub mod law;
 pub mod lineage;
 pub mod neuron;

@@ -160,7 +160,7 @@ pub fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::{Felt, HormoneView, HostView, Released, WishView, server};
+    use crate::control::{Felt, HormoneView, HostView, LimitView, Released, WishView, server};
     use crate::event::{EventLog, Happening};
     use crate::hormones::Hormone;
     use crate::log::{GuestLog, Said, Show, Stream};
@@ -189,6 +189,12 @@ mod tests {
             let refused = (strength > 1.0).then_some(cyte_organism::ReleaseError::Strength);
             told.send(refused.map_or(Ok(()), Err)).unwrap();
             Ok(released)
+        }
+    }
+
+    impl LimitView for Fake {
+        fn turn_limits(&self, _: u32, _: &[(String, Option<String>)]) -> Result<Value, CliError> {
+            Err(CliError::new(Code::Limit, "no", "limits"))
         }
     }
 

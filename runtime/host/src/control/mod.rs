@@ -7,6 +7,7 @@
 pub mod client;
 pub mod find;
 mod hormones;
+mod limits;
 mod observed;
 pub mod server;
 mod wishes;
@@ -21,12 +22,13 @@ use crate::log::GuestLog;
 use crate::record::Recorder;
 
 pub use hormones::{Felt, HormoneView, Released};
+pub use limits::LimitView;
 pub use wishes::WishView;
 
 /// What the control API shows of a host, and the few things that it may write.
 ///
 /// Every answer is one JSON object with `"v": 1`, the same that `--output json` prints.
-pub trait HostView: WishView + HormoneView {
+pub trait HostView: WishView + HormoneView + LimitView {
     /// The host itself: pid, version, state folder, organism, addresses, counters.
     fn status(&self) -> Value;
     /// Genes and cells.
