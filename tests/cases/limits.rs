@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{Connection, Host, Temp, project, until};
+use crate::support::{Connection, Host, project, until};
 
 const SHOP: &str = r#"
 [organism]
