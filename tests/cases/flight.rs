@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::support::guests::of_crate;
-use crate::support::wait::{LONG, within};
+use crate::support::wait::within;
 use crate::support::{Cyte, Host, Temp, project, repository};
 
 /// A gene whose cells die when they are asked to.

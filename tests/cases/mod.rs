@@ -12,6 +12,7 @@ mod hormones;
 mod hostile;
 mod hosts;
 mod http;
+mod limits;
 mod manifest;
 mod neuron;
 mod readmes;

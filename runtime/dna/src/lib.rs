@@ -44,5 +44,6 @@ pub use policy::{HormonePolicy, ImmunePolicy, Policy, PoolPolicy, VotePolicy};
 pub use route::{Precedence, Route, normal_host};
 pub use text::TextError;
 pub use toml_source::{
-    Descent, DnaToml, FileEntry, GeneParts, GeneSource, PolicySource, SourceError, SourceErrors,
+    Descent, DnaToml, FileEntry, GeneParts, GeneSource, PolicySource, SourceError, SourceErrors, parse_bytes,
+    parse_ms,
 };

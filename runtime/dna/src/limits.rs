@@ -33,6 +33,9 @@ pub const IDLE_AFTER_HEAD_MS: u64 = 30_000;
 pub const IDLE_AFTER_HEAD_MAX_MS: u64 = WALL_PER_CALL_MAX_MS;
 /// Memory of one cell, summed over its memories, in bytes.
 pub const CELL_MEMORY_BYTES: u64 = 64 * MIB;
+/// A cell whose memory is above this part of its bound retires when it has finished what it holds, in
+/// hundredths.
+pub const MEMORY_MARK_PERCENT: u64 = 75;
 /// The least memory a gene may ask for with `limits.memory`, in bytes: one Wasm page.
 pub const CELL_MEMORY_MIN_BYTES: u64 = 64 * KIB;
 /// The most memory a gene may ask for with `limits.memory`, in bytes.
@@ -113,6 +116,8 @@ pub const OUTBOUND_FILLED_BYTES: usize = 64 << 10;
 
 /// Guest calls being polled at once, for each processor.
 pub const POLLED_CALLS_PER_CORE: usize = 2;
+/// The most of them that an operator may ask for while the host serves, for each processor.
+pub const POLLED_CALLS_PER_CORE_MAX: usize = 4;
 /// CPU of one `inspect` of a B cell, in milliseconds.
 pub const INSPECT_CPU_MS: u64 = 20;
 /// Pages of used cells kept in memory over both engines, in bytes.

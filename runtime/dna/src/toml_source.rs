@@ -16,6 +16,7 @@ pub use assemble::{Descent, GeneParts};
 pub use fault::{SourceError, SourceErrors};
 pub use gene::{FileEntry, GeneSource};
 pub use policy::PolicySource;
+pub use units::{parse_bytes, parse_ms};
 
 use std::collections::BTreeMap;
 use std::ops::Range;

@@ -115,7 +115,7 @@ async fn live(tissue: Arc<Tissue>, place: Place, inbox: mpsc::UnboundedReceiver<
         }
     });
     if let Some(rest) = yielded.await {
-        let _ = tissue.host().slow_lane.spawn(rest).await;
+        let _ = tissue.host().slow_lane.spawn(tissue.host().gate.pass(rest)).await;
     }
 }
 
@@ -188,12 +188,13 @@ struct Uses<'c> {
     /// CPU of the cell that its tissue knows of.
     accounted: Nanos,
     is_overstayed: bool,
+    is_old: bool,
 }
 
 impl<'c> Uses<'c> {
     fn new(tissue: &'c Arc<Tissue>, vitals: &'c Arc<Vitals>, uses: u32) -> Self {
         let left = uses.saturating_sub(tissue.pre().slots());
-        Self { tissue, vitals, left, accounted: vitals.cpu_total(), is_overstayed: false }
+        Self { tissue, vitals, left, accounted: vitals.cpu_total(), is_overstayed: false, is_old: false }
     }
 
     fn begin(&mut self) {
@@ -207,7 +208,7 @@ impl<'c> Uses<'c> {
         match end {
             End::Answered(slot, held) => {
                 self.note(held);
-                if self.left > 0 && !self.is_overstayed {
+                if self.left > 0 && !self.is_overstayed && !self.grows_old() {
                     self.left -= 1;
                     self.tissue.lend_again(slot);
                 }
@@ -217,6 +218,16 @@ impl<'c> Uses<'c> {
                 self.tissue.evict(self.vitals.birth.id.0);
             }
         }
+    }
+
+    /// Whether its memory passed the mark; then it takes nothing new, and ends with its last slot.
+    fn grows_old(&mut self) -> bool {
+        if !self.is_old && self.tissue.is_senescent(self.vitals) {
+            self.is_old = true;
+            self.tissue.has_grown_old();
+            self.tissue.evict(self.vitals.birth.id.0);
+        }
+        self.is_old
     }
 
     /// One message held its slot for so long. What the cell computed since the one before is taken

@@ -210,7 +210,8 @@ impl Driver {
     fn change_lane(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if let Guest::Inline(metered) = std::mem::replace(&mut self.guest, Guest::Ended(None)) {
             self.tissue.host().counters.slow_lane.add();
-            self.guest = Guest::Slow(Abort(self.tissue.host().slow_lane.spawn(metered)));
+            let turn = self.tissue.host().gate.pass(metered);
+            self.guest = Guest::Slow(Abort(self.tissue.host().slow_lane.spawn(turn)));
         }
         self.poll_guest(context)
     }

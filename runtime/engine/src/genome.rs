@@ -245,6 +245,31 @@ impl Genome {
         self.host.places.dissolve_stems(count);
     }
 
+    /// Changes how many cells and stems may be alive, never above the pools' slots. Who is too many ends:
+    /// stems first, then cells that rest, then those that work when they have finished. The bounds of
+    /// tissues are for [`Tissue::set_range`].
+    pub fn set_cells_max(&self, most: u32) {
+        self.host.places.set_max(most.clamp(1, self.geometry.slots));
+    }
+
+    /// Changes how much memory all cells may hold, in bytes. While they hold more, cells that rest end;
+    /// one that works keeps what it has.
+    pub fn set_memory_max(&self, most: u64) {
+        self.host.memory.set_max(most);
+        while self.host.memory.used() > most && self.host.places.shed() {}
+    }
+
+    /// Changes how many calls of the slow lane are polled at once, at least 1; never more than it has
+    /// threads.
+    pub fn set_slow_at_once(&self, most: u32) {
+        self.host.gate.set(most);
+    }
+
+    /// How many calls of the slow lane are polled at once.
+    pub fn slow_at_once(&self) -> u32 {
+        self.host.gate.most()
+    }
+
     /// How long what is ready to run waits for a thread that polls guests, as far as it is known
     /// from the last few looks.
     pub fn run_delay(&self) -> Nanos {

@@ -8,7 +8,9 @@ use std::sync::{
 use serde::Serialize;
 use tokio::runtime::Handle;
 
-use crate::{limiter::MemoryBudget, places::Places, run_delay::RunDelay, ticker::Ticker, vitals::Clock};
+use crate::{
+    gate::Gate, limiter::MemoryBudget, places::Places, run_delay::RunDelay, ticker::Ticker, vitals::Clock,
+};
 
 /// The threads that guests run on.
 #[derive(Clone, Debug)]
@@ -17,6 +19,8 @@ pub struct Lanes {
     pub cytoplasm: Handle,
     /// Threads of lower priority, for guests that keep on computing.
     pub slow: Handle,
+    /// How many of those are polled at once, at least 1; see [`crate::Genome::set_slow_at_once`].
+    pub slow_at_once: u32,
 }
 
 /// Why an alarm wakes somebody.
@@ -186,6 +190,7 @@ pub(crate) struct CellHost {
     pub(crate) memory: Arc<MemoryBudget>,
     pub(crate) cytoplasm: Handle,
     pub(crate) slow_lane: Handle,
+    pub(crate) gate: Arc<Gate>,
     pub(crate) counters: Counters,
     pub(crate) alarm: Arc<Alarm>,
     pub(crate) places: Places,
@@ -207,6 +212,7 @@ impl CellHost {
             memory: Arc::new(MemoryBudget::new(memory_max)),
             cytoplasm: lanes.cytoplasm,
             slow_lane: lanes.slow,
+            gate: Gate::new(lanes.slow_at_once),
             counters: Counters::default(),
             alarm,
             places: Places::new(places_max),

@@ -19,6 +19,7 @@ mod crowd;
 mod driver;
 mod engines;
 mod error;
+mod gate;
 mod genome;
 mod host;
 mod inspect;

@@ -37,6 +37,11 @@ impl MemoryBudget {
         self.max.load(Relaxed)
     }
 
+    /// Cells may hold so much together from now on. What they hold stays theirs.
+    pub(crate) fn set_max(&self, max: u64) {
+        self.max.store(max, Relaxed);
+    }
+
     /// How often a cell could not grow because of it.
     pub(crate) fn refused(&self) -> u64 {
         self.refused.load(Relaxed)

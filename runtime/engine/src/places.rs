@@ -30,6 +30,8 @@ pub(crate) struct Places {
     tissues: Mutex<Vec<Weak<Tissue>>>,
     /// Whether somebody may be waiting for a place.
     is_short: AtomicBool,
+    /// Whether there may be more cells than there may be since that was lowered.
+    was_lowered: AtomicBool,
     /// Whose turn it is, so that no tissue takes every place that comes free: the one after the one
     /// that got the last.
     turn: AtomicUsize,
@@ -44,6 +46,7 @@ impl Places {
             max: AtomicU32::new(max),
             tissues: Mutex::default(),
             is_short: AtomicBool::new(false),
+            was_lowered: AtomicBool::new(false),
             turn: AtomicUsize::new(0),
         }
     }
@@ -65,6 +68,31 @@ impl Places {
     /// Most cells and stems together.
     pub(crate) fn max(&self) -> u32 {
         self.max.load(Relaxed)
+    }
+
+    /// Changes how many cells and stems there may be. Who is too many ends: stems first, then cells that
+    /// rest, then those that work as they come to rest.
+    pub(crate) fn set_max(&self, max: u32) {
+        self.max.store(max, SeqCst);
+        while self.is_over() && self.take_stem() {
+            self.vacate();
+        }
+        while self.is_over() && self.shed() {}
+        self.was_lowered.store(self.is_over(), SeqCst);
+        if !self.is_over() {
+            self.is_wanted();
+        }
+    }
+
+    /// Whether there are more than there may be.
+    fn is_over(&self) -> bool {
+        self.used.load(SeqCst) > self.max.load(SeqCst)
+    }
+
+    /// The tissue with the most cells that rest gives one up; whether there was one.
+    pub(crate) fn shed(&self) -> bool {
+        let idlest = self.living().into_iter().max_by_key(|tissue| tissue.resting());
+        idlest.is_some_and(|tissue| tissue.give_way())
     }
 
     /// Stems that wait.
@@ -172,6 +200,13 @@ impl Places {
 
     /// A cell of `tissue` came to rest; if somebody is short of a place, it gives way.
     pub(crate) fn relieve(&self, tissue: &Tissue) {
+        if self.was_lowered.load(Relaxed) {
+            let gives_way = self.is_over() && tissue.give_way();
+            self.was_lowered.store(self.is_over(), SeqCst);
+            if gives_way {
+                return;
+            }
+        }
         if !self.is_short() || !self.is_short.swap(false, SeqCst) || self.next_in_need().is_none() {
             return;
         }

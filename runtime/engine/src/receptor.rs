@@ -18,6 +18,7 @@ use std::{
 
 use cyte_dna::limits;
 use cyte_organism::Nanos;
+use http::HeaderMap;
 use tokio::time::timeout;
 use wasmtime::{Store, component::Instance};
 
@@ -179,7 +180,11 @@ impl Tissue {
     }
 
     /// This vessel once its cell heard the newest levels; another one where it did not survive that.
-    pub(crate) async fn attune(self: &Arc<Self>, mut vessel: Vessel) -> Result<Vessel, CallError> {
+    pub(crate) async fn attune(
+        self: &Arc<Self>,
+        mut vessel: Vessel,
+        headers: &HeaderMap,
+    ) -> Result<Vessel, CallError> {
         let Some(news) = &self.news else { return Ok(vessel) };
         for _ in 0..ATTEMPTS {
             let revision = news.revision.load(Relaxed);
@@ -189,7 +194,7 @@ impl Tissue {
                     if let Some(cell) = self.feel(cell, revision, levels).await {
                         return Ok(Vessel::Ready(cell));
                     }
-                    vessel = self.find_vessel().await?;
+                    vessel = self.find_vessel(headers).await?;
                 }
                 other => return Ok(other),
             }

@@ -33,6 +33,10 @@ pub struct TissueSnapshot {
     pub p50_us: u64,
     /// 99th percentile of the same.
     pub p99_us: u64,
+    /// The memory above which a cell retires when it has finished what it holds, bytes.
+    pub memory_mark_bytes: u64,
+    /// Cells that retired because of that.
+    pub grown_old: u64,
     /// Median time in which a cell was made, from its place to its first message, microseconds.
     pub wake_p50_us: u64,
     /// 99th percentile of the same.

@@ -8,6 +8,7 @@ mod control;
 mod ping;
 mod place;
 mod population;
+mod prefer;
 
 use std::{
     sync::{
@@ -25,7 +26,7 @@ use cyte_organism::{
     lineage::Birth,
 };
 use dashmap::{DashMap, DashSet};
-use http::{Method, Request, Response, header, uri::Scheme};
+use http::{HeaderMap, Method, Request, Response, header, uri::Scheme};
 use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::{sync::oneshot, time::timeout};
@@ -173,7 +174,7 @@ impl Tissue {
             slots: pre.slots(),
             waiters_max: pre.context.limits.waiters,
             wait: pre.context.limits.wait,
-            target: Nanos(pre.context.limits.wait.0 / limits::WAIT_FELT_SHARE),
+            target: Self::harmless(pre.context.limits.wait),
             stands_after: Nanos::from_millis(limits::QUEUE_STANDS_MS),
         };
         let tissue = Arc::new(Self {
@@ -193,6 +194,11 @@ impl Tissue {
         });
         tissue.host.places.join(&tissue);
         tissue
+    }
+
+    /// The part of a wait that does no harm.
+    fn harmless(wait: Nanos) -> Nanos {
+        Nanos(wait.0 / limits::WAIT_FELT_SHARE)
     }
 
     /// The gene whose cells these are.
@@ -222,9 +228,9 @@ impl Tissue {
         if !names_a_host(&request) {
             return Err(CallError::BadRequest);
         }
-        let mut vessel = self.find_vessel().await?;
+        let mut vessel = self.find_vessel(request.headers()).await?;
         if self.news.is_some() {
-            vessel = self.attune(vessel).await?;
+            vessel = self.attune(vessel, request.headers()).await?;
         }
         let vitals = vessel.vitals();
         vitals.begin(facts.id.0, self.limits().cpu);
@@ -240,8 +246,8 @@ impl Tissue {
     }
 
     /// A cell or a place for one, as soon as there is either.
-    pub(crate) async fn find_vessel(self: &Arc<Self>) -> Result<Vessel, CallError> {
-        let offered = self.offer();
+    pub(crate) async fn find_vessel(self: &Arc<Self>, headers: &HeaderMap) -> Result<Vessel, CallError> {
+        let offered = self.offer(headers);
         // After the tissue's lock was held: see `Alarm::set`.
         self.host.alarm.ring();
         match offered {
@@ -283,7 +289,7 @@ impl Tissue {
     }
 
     /// A cell, a place for one, or a ticket to wait for either.
-    fn offer(self: &Arc<Self>) -> Result<Vessel, Result<Ticket, CallError>> {
+    fn offer(self: &Arc<Self>, headers: &HeaderMap) -> Result<Vessel, Result<Ticket, CallError>> {
         let birth = {
             let mut queue = self.lock();
             if queue.is_full() {
@@ -293,13 +299,13 @@ impl Tissue {
             match queue.offer(|| self.stock()) {
                 Offer::Sent(tenant) => return Ok(tenant.into()),
                 Offer::NeedsCell(birth) => birth,
-                Offer::MustWait => return Err(self.queue_up(queue)),
+                Offer::MustWait => return Err(self.queue_up(queue, prefer::wait(headers))),
                 Offer::Saturated => return Err(Err(CallError::Saturated)),
             }
         };
         match Place::claim(self, birth) {
             Some(place) => Ok(self.vessel(place)),
-            None => Err(self.wait_for_place()),
+            None => Err(self.wait_for_place(prefer::wait(headers))),
         }
     }
 
@@ -309,13 +315,17 @@ impl Tissue {
     }
 
     /// To the end of the queue, unless it stands.
-    fn queue_up(self: &Arc<Self>, mut queue: MutexGuard<'_, Queue>) -> Result<Ticket, CallError> {
+    fn queue_up(
+        self: &Arc<Self>,
+        mut queue: MutexGuard<'_, Queue>,
+        patience: Option<Nanos>,
+    ) -> Result<Ticket, CallError> {
         let now = self.host.clock.now();
         queue.skip(oneshot::Sender::is_closed);
         if queue.turns_away(now) {
             return Err(CallError::Saturated);
         }
-        let ticket = Self::enqueue(&mut queue, now);
+        let ticket = Self::enqueue(&mut queue, now, patience);
         let is_first = queue.waiting() == 1;
         drop(queue);
         if is_first {
@@ -338,12 +348,12 @@ impl Tissue {
     }
 
     /// Room among the cells of this gene, but none on the host.
-    fn wait_for_place(&self) -> Result<Ticket, CallError> {
+    fn wait_for_place(&self, patience: Option<Nanos>) -> Result<Ticket, CallError> {
         let mut queue = self.lock();
         if queue.is_full() {
             return Err(CallError::Saturated);
         }
-        let ticket = Self::enqueue(&mut queue, self.host.clock.now());
+        let ticket = Self::enqueue(&mut queue, self.host.clock.now(), patience);
         drop(queue);
         self.host.alarm.cry();
         self.host.places.is_wanted();
@@ -388,19 +398,28 @@ impl Tissue {
         self.resting() > 0 && self.retire(1) > 0
     }
 
-    fn enqueue(queue: &mut Queue, now: Nanos) -> Ticket {
+    /// `patience` is how long the client says that it waits; it only ever shortens.
+    fn enqueue(queue: &mut Queue, now: Nanos, patience: Option<Nanos>) -> Ticket {
         let (waker, waiting) = oneshot::channel();
-        let until = queue.enqueue(now, waker);
-        Ticket { waiting, patience: until.since(now) }
+        let allowed = queue.enqueue(now, waker).since(now);
+        let patience = patience.map_or(allowed, |patience| patience.min(allowed));
+        Ticket { waiting, patience, is_hasty: patience < allowed }
     }
 
     async fn wait(&self, ticket: Ticket) -> Result<Vessel, CallError> {
-        match timeout(Duration::from_nanos(ticket.patience.0), ticket.waiting).await {
+        let Ticket { waiting, patience, is_hasty } = ticket;
+        match timeout(Duration::from_nanos(patience.0), waiting).await {
             Ok(Ok(loan)) => loan.take().ok_or(CallError::WaitedTooLong),
             Ok(Err(_)) => Err(CallError::WaitedTooLong),
             Err(_) => {
                 let now = self.host.clock.now();
-                self.lock().expire(now).for_each(drop);
+                let mut queue = self.lock();
+                if is_hasty {
+                    // Somewhere in the middle, and its receiver is gone with the timeout.
+                    queue.lapse(oneshot::Sender::is_closed);
+                } else {
+                    queue.expire(now).for_each(drop);
+                }
                 Err(CallError::WaitedTooLong)
             }
         }
@@ -461,10 +480,11 @@ impl Tissue {
 
     /// A cell finished its message, or was made ahead of need: next use, or the end of its life.
     pub(crate) fn give_back(self: &Arc<Self>, mut cell: Box<Cell>) {
-        if cell.uses_left == 0
-            || self.is_senescent(&cell.vitals)
-            || self.takes_nothing(cell.vitals.birth.id.0)
-        {
+        let is_used_up = cell.uses_left == 0 || self.takes_nothing(cell.vitals.birth.id.0);
+        if is_used_up || self.is_senescent(&cell.vitals) {
+            if !is_used_up {
+                self.has_grown_old();
+            }
             return cell.place.has_worn();
         }
         self.lend(Tenant::Cell(cell));
@@ -490,8 +510,19 @@ impl Tissue {
     }
 
     /// A cell near its memory cap retires before it would have to be stopped.
-    fn is_senescent(&self, vitals: &Vitals) -> bool {
-        vitals.memory() > self.limits().memory_bytes / 4 * 3
+    pub(crate) fn is_senescent(&self, vitals: &Vitals) -> bool {
+        vitals.memory() > self.memory_mark()
+    }
+
+    /// The memory above which a cell takes nothing new and ends when it has finished what it holds, in
+    /// bytes.
+    pub(crate) fn memory_mark(&self) -> u64 {
+        self.limits().memory_bytes / 100 * limits::MEMORY_MARK_PERCENT
+    }
+
+    /// A cell retires because its memory passed the mark.
+    pub(crate) fn has_grown_old(&self) {
+        self.work.has_grown_old();
     }
 
     /// A message was served that held its slot for so long.
@@ -534,6 +565,8 @@ impl Tissue {
             counts,
             p50_us,
             p99_us,
+            memory_mark_bytes: self.memory_mark(),
+            grown_old: self.grown_old(),
             wake_p50_us: self.wakes.quantile_us(0.5),
             wake_p99_us: self.wakes.quantile_us(0.99),
             cells,
@@ -548,6 +581,11 @@ impl Tissue {
     /// What was counted so far.
     pub fn counts(&self) -> Counts {
         self.lock().counts()
+    }
+
+    /// Cells that retired because their memory passed the mark.
+    pub fn grown_old(&self) -> u64 {
+        self.work.grown_old()
     }
 
     /// How often something did not fit into its writable folders.
@@ -606,6 +644,8 @@ impl Tissue {
 struct Ticket {
     waiting: oneshot::Receiver<Loan>,
     patience: Nanos,
+    /// Whether the client waits for less than the gene allows.
+    is_hasty: bool,
 }
 
 /// Guests are told the host that was asked for, so there must be one that is text.

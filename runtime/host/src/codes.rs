@@ -71,6 +71,8 @@ pub enum Code {
     Envelope,
     /// A bound of the gene or of the host stands against it.
     Bounds,
+    /// A limit cannot be set so.
+    Limit,
     /// A measurement could not be made.
     Bench,
     /// A scenario has a fault.
@@ -309,6 +311,12 @@ static TABLE: &[Row] = &[
         "E409",
         1,
         "A recording cannot be replayed: it is damaged, cut short, of a newer cyte, or something else.\n\nNothing of it was used. `cyte record --out FILE` makes one of a running host; a host keeps those of\nits last incidents in the folder `incidents` of its state folder. A recording replays on the version\nof cyte that made it, which the message names.",
+    ),
+    row(
+        Code::Limit,
+        "E410",
+        1,
+        "A limit cannot be set so: there is none of that name that changes while a host serves, or the\nvalue lies outside its bounds. The machine and the DNA in force are the bounds.\n\n`cyte limits` lists names, bounds and what is in force; `cyte limits unset NAME` goes back.",
     ),
     row(
         Code::Machine,

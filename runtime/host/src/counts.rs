@@ -31,7 +31,7 @@ pub fn engine(usage: &Usage) -> Counts {
 /// What the tissues counted together.
 pub fn tissues<'t>(tissues: impl Iterator<Item = &'t Tissue>) -> Counts {
     let (mut full, mut saturated, mut shed, mut expired, mut retired) = (0_u64, 0_u64, 0_u64, 0_u64, 0_u64);
-    let mut files = 0_u64;
+    let (mut files, mut old) = (0_u64, 0_u64);
     for tissue in tissues {
         let counts = tissue.counts();
         full = [counts.waited, counts.saturated, counts.shed].into_iter().fold(full, u64::saturating_add);
@@ -40,6 +40,7 @@ pub fn tissues<'t>(tissues: impl Iterator<Item = &'t Tissue>) -> Counts {
         expired = expired.saturating_add(counts.expired);
         retired = retired.saturating_add(counts.retired);
         files = files.saturating_add(tissue.files_refused());
+        old = old.saturating_add(tissue.grown_old());
     }
     Counts::from([
         ("cyte_tissue_full_total", full),
@@ -48,6 +49,7 @@ pub fn tissues<'t>(tissues: impl Iterator<Item = &'t Tissue>) -> Counts {
         ("cyte_waits_expired_total", expired),
         ("cyte_cells_retired_total", retired),
         ("cyte_files_refused_total", files),
+        ("cyte_cells_grown_old_total", old),
     ])
 }
 

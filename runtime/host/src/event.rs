@@ -142,6 +142,15 @@ pub enum Happening {
         /// What the DNA allows.
         allowed: String,
     },
+    /// A limit that an operator set is no longer allowed by the DNA in force, and gone.
+    LimitDropped {
+        /// Its name, for example `front.wait`.
+        limit: String,
+        /// What was asked.
+        asked: String,
+        /// What is allowed.
+        allowed: String,
+    },
     /// What is wanted of a gene changed.
     Wished {
         /// The gene's name.

@@ -19,6 +19,7 @@ pub mod flight;
 pub mod governor;
 pub mod growth;
 mod hormones;
+pub mod live;
 pub mod log;
 pub mod machine;
 pub mod outbound;

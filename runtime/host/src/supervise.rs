@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cyte_dna::limits::POLLED_CALLS_PER_CORE;
+use cyte_dna::limits::{POLLED_CALLS_PER_CORE, POLLED_CALLS_PER_CORE_MAX};
 use cyte_dna::{Digest, Manifest, SubKey};
 use cyte_engine::compile::Compiler;
 use cyte_engine::{
@@ -36,6 +36,7 @@ use crate::flight::Flight;
 use crate::governor::{self, Charge, Ear, Event, Governor, Population, Pressure, Soil};
 use crate::growth::{self, Governed, Grown};
 use crate::hormones::Hormone;
+use crate::live::{Live, Polled};
 use crate::log::{GuestLog, Show};
 use crate::machine::{Machine, Plan};
 use crate::outbound::{self, OutboundConfig};
@@ -160,6 +161,8 @@ pub struct Body {
     pub client: Arc<outbound::Client>,
     /// What is wanted of the genes.
     pub wishes: Arc<Wishes>,
+    /// What operators turned.
+    pub live: Arc<Live>,
     /// Whether anything is started ahead of a request.
     pub switch: Switch,
     /// What operators wished and the DNA no longer allows.
@@ -217,8 +220,12 @@ impl Body {
         let grown = growth::grow(&genome, &state, &admitted, inspections, &hands, machine.cores, tell)?;
         for gene in &grown {
             events.record(gene.happening());
-            gene.follow(&wishes);
         }
+        let (live, gone) = Live::load(state.head(), &genome, &machine, plan, threads.polled, &grown)?;
+        for limit in gone {
+            events.record(limit.happening());
+        }
+        live.follow(&wishes);
         let digest = admitted.dna.digest();
         Ok(Self {
             state,
@@ -234,6 +241,7 @@ impl Body {
             secrets,
             client,
             wishes: Arc::new(wishes),
+            live: Arc::new(live),
             switch: config.switch,
             dropped,
             started_ms,
@@ -333,6 +341,7 @@ impl Host {
             secrets: body.secrets,
             client: body.client,
             wishes: body.wishes,
+            live: body.live,
             switch: body.switch,
             outlook: Arc::default(),
             levels: Arc::default(),
@@ -427,14 +436,18 @@ struct Threads {
     membrane: Runtime,
     cytoplasm: Runtime,
     slow: Runtime,
+    polled: Polled,
 }
 
 impl Threads {
-    /// `polled` guests may be polled at once: as many threads, one of them at least in each lane.
+    /// `polled` guests may be polled at once, one at least in each lane. The slow lane has threads to
+    /// spare, which sleep until that is raised.
     fn start(cores: usize, polled: Option<u32>) -> Result<Self, CliError> {
         let polled = polled.map_or(cores * POLLED_CALLS_PER_CORE, |polled| polled as usize);
         let inline = cores.min(polled.saturating_sub(1)).max(1);
         let beside = polled.saturating_sub(inline).max(1);
+        let most = polled.max(cores * POLLED_CALLS_PER_CORE_MAX).max(inline + beside);
+        let spare = most - inline;
         let build = |builder: &mut Builder| {
             builder
                 .enable_all()
@@ -445,14 +458,16 @@ impl Threads {
         let membrane = build(Builder::new_multi_thread().worker_threads(1).thread_name("membrane"))?;
         let cytoplasm = build(Builder::new_multi_thread().worker_threads(inline).thread_name("cytoplasm"))?;
         let slow = build(
-            Builder::new_multi_thread().worker_threads(beside).thread_name("slow-lane").on_thread_start(
+            Builder::new_multi_thread().worker_threads(spare).thread_name("slow-lane").on_thread_start(
                 || {
                     // On Linux this is one thread's own; without it the lane is only less fair.
                     let _ = rustix::process::nice(SLOW_NICENESS);
                 },
             ),
         )?;
-        Ok(Self { membrane, cytoplasm, slow })
+        let count = |threads: usize| u32::try_from(threads).unwrap_or(u32::MAX);
+        let polled = Polled { inline: count(inline), default: count(inline + beside), most: count(most) };
+        Ok(Self { membrane, cytoplasm, slow, polled })
     }
 
     fn membrane(&self) -> &Handle {
@@ -490,7 +505,11 @@ fn genome(
         code_folder: code.folder,
         code_key: code.key,
         compiler: Compiler { command: vec![program.into(), COMPILE_CHILD.into()], cpu: compile_cpu },
-        lanes: Lanes { cytoplasm: threads.cytoplasm().clone(), slow: threads.slow.handle().clone() },
+        lanes: Lanes {
+            cytoplasm: threads.cytoplasm().clone(),
+            slow: threads.slow.handle().clone(),
+            slow_at_once: threads.polled.default - threads.polled.inline,
+        },
         clock,
         alarm,
     };

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use crate::codes::Code;
 use crate::colony::Commons;
 use crate::control::{
-    CellView, Felt, HormoneView, HostView, HostsView, Ordered, Recorded, Released, WishView,
+    CellView, Felt, HormoneView, HostView, HostsView, LimitView, Ordered, Recorded, Released, WishView,
 };
 use crate::counts::{self, Counts};
 use crate::error::CliError;
@@ -27,6 +27,7 @@ use crate::flight::Flight;
 use crate::governor::{Ear, Event, Levels, Order, Outlook, Voice};
 use crate::growth::Grown;
 use crate::hormones::Hormone;
+use crate::live::{self, Live, Turn};
 use crate::log::GuestLog;
 use crate::machine::{Machine, Plan};
 use crate::outbound::Client;
@@ -52,6 +53,7 @@ pub struct View {
     pub(crate) secrets: Arc<Secrets>,
     pub(crate) client: Arc<Client>,
     pub(crate) wishes: Arc<Wishes>,
+    pub(crate) live: Arc<Live>,
     pub(crate) switch: Switch,
     pub(crate) outlook: Arc<Outlook>,
     pub(crate) levels: Arc<Levels>,
@@ -261,6 +263,7 @@ impl HostView for View {
         json!({
             "v": 1,
             "limits": limits_value(&self.counts()),
+            "live": self.live.value(&self.wishes),
             "machine": self.machine,
             "plan": self.plan,
             "usage": self.genome.usage(),
@@ -442,6 +445,33 @@ impl WishView for View {
         let audit = entry(uid, "wish.delete", &subject);
         let changes = self.wishes.delete(gene, clock::wall_ms(), &audit)?;
         Ok(self.wished(audit, changes))
+    }
+}
+
+impl LimitView for View {
+    fn turn_limits(&self, uid: u32, turns: &[(String, Option<String>)]) -> Result<Value, CliError> {
+        let turns = turns
+            .iter()
+            .map(|(name, value)| Turn::parse(name, value.as_deref(), &self.live))
+            .collect::<Result<Vec<_>, _>>()?;
+        let now = clock::wall_ms();
+        let counts = self.wishes.plan_counts(turns.iter().filter_map(Turn::count))?;
+        // Whatever can be refused was; what is left can only fail at the disk.
+        if !counts.is_empty() {
+            let audit = entry(uid, "wish.apply", &wishes::subject(counts.iter()));
+            let changes = self.wishes.set_counts(&counts, now, &audit)?;
+            self.wished(audit, changes);
+        }
+        let knobs: Vec<_> = turns.iter().filter_map(Turn::knob).collect();
+        if !knobs.is_empty() {
+            let audit = entry(uid, "limits.set", &live::subject(&knobs));
+            self.live.turn(self.state.head(), &knobs, now, &audit)?;
+            self.live.follow(&self.wishes);
+            let AuditEntry { uid, verb, subject, .. } = audit;
+            self.ear.tell(Event::Operator { uid, verb, subject });
+            self.ear.tell(Event::Wished);
+        }
+        Ok(json!({"v": 1, "live": self.live.value(&self.wishes)}))
     }
 }
 

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use cyte_dna::{Gene, GeneName};
-use cyte_organism::wish::{Definition, Dropped, Effective, Envelope, Envelopes, Labels, Origin, Wish};
+use cyte_organism::wish::{Count, Definition, Dropped, Effective, Envelope, Envelopes, Labels, Origin, Wish};
 use cyte_store::{
     Ask, AuditEntry, Book, Change, Expect, GeneStore, Head, Listener, Listening, StoreError, Watcher,
 };
@@ -167,6 +167,53 @@ impl Wishes {
             return Err(CliError::new(Code::Wish, what, why).help("cyte search origin=operator"));
         }
         Ok(changes)
+    }
+
+    /// The wishes that differ from those in force in their counts alone: as `counts` say, or as the DNA
+    /// says where they say nothing.
+    ///
+    /// # Errors
+    /// [`Code::Unknown`] for a gene that the DNA does not have, [`Code::Envelope`] for a count that it
+    /// does not allow.
+    pub fn plan_counts<'c>(
+        &self,
+        counts: impl Iterator<Item = (&'c GeneName, Option<Count>)>,
+    ) -> Result<Vec<Wish>, CliError> {
+        let in_force = self.in_force();
+        let mut wishes = Vec::new();
+        for (gene, count) in counts {
+            let (Some(wish), Some(envelope)) = (in_force.get(gene), self.envelopes.get(gene)) else {
+                return Err(unknown(gene.as_str()));
+            };
+            let wish = Wish { count: count.unwrap_or(envelope.count), ..wish.clone() };
+            self.envelopes.narrow(&wish).map_err(|error| {
+                let what = format!("cannot set `{gene}.cells`");
+                CliError::new(Code::Envelope, what, error.to_string()).help(format!("cyte get {gene}"))
+            })?;
+            wishes.push(wish);
+        }
+        Ok(wishes)
+    }
+
+    /// Wants these, in an operator's name; what is as the DNA says is an operator's wish no longer.
+    ///
+    /// # Errors
+    /// [`Code::State`] when they cannot be kept. Nothing has changed then.
+    pub fn set_counts(
+        &self,
+        wishes: &[Wish],
+        at_ms: u64,
+        audit: &AuditEntry,
+    ) -> Result<Vec<Change>, CliError> {
+        let (origin, expect) = (Origin::Operator, Expect::Anything);
+        let ask = |wish: &Wish| {
+            let default = self.envelopes.get(&wish.gene).map(Envelope::default_wish);
+            if default.as_ref() == Some(wish) {
+                return Ask::Delete { gene: wish.gene.clone(), origin, expect };
+            }
+            Ask::Put { wish: wish.clone(), origin, expect }
+        };
+        self.write(&wishes.iter().map(ask).collect::<Vec<_>>(), at_ms, audit)
     }
 
     fn write(&self, asks: &[Ask], at_ms: u64, audit: &AuditEntry) -> Result<Vec<Change>, CliError> {

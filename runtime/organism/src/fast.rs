@@ -380,6 +380,20 @@ impl<C, W> Tissue<C, W> {
         self.waiting.drain(..end).map(|waiting| waiting.waker)
     }
 
+    /// Somebody in the queue waited as long as it wanted to, which was less than the bound: that one, and
+    /// whoever else nobody is behind any more, is out of it.
+    pub fn lapse(&mut self, is_gone: impl FnMut(&W) -> bool) {
+        self.counts.expired += 1;
+        self.forget(is_gone);
+    }
+
+    /// Whether the longest-waiting request has waited for a fifth of the wait that does no harm, from
+    /// which on the law feels it. `now` is asked only when somebody waits.
+    pub fn suffers(&self, now: impl FnOnce() -> Nanos) -> bool {
+        const FELT: u64 = 5;
+        self.head().is_some_and(|head| now().since(head).0 >= self.bounds.target.0 / FELT)
+    }
+
     /// Drops the requests at the front of the queue that nobody is behind any more.
     pub fn skip(&mut self, is_gone: impl Fn(&W) -> bool) {
         while self.waiting.front().is_some_and(|waiting| is_gone(&waiting.waker)) {
@@ -615,6 +629,21 @@ mod tests {
         tissue.enqueue(Nanos(7), 2);
         assert_eq!(tissue.expire(Nanos(5) + Nanos::from_millis(100)).collect::<Vec<_>>(), [1]);
         assert_eq!((tissue.waiting(), tissue.counts().expired), (1, 1));
+    }
+
+    #[test]
+    fn who_wants_to_wait_less_leaves_the_middle_of_the_queue_and_counts_once() {
+        let mut tissue: Tissue<Birth, u8> = Tissue::new(bounds(0, 8));
+        for (at, who) in [(0, 1), (1, 2), (2, 3)] {
+            assert_eq!(tissue.offer(plenty), Offer::MustWait);
+            tissue.enqueue(ms(at), who);
+        }
+        assert!(!tissue.suffers(|| ms(3)) && tissue.suffers(|| ms(4)));
+        tissue.lapse(|waker| *waker == 2);
+        assert_eq!((tissue.waiting(), tissue.counts().expired), (2, 1));
+        assert_eq!(tissue.expire(ms(102)).collect::<Vec<_>>(), [1, 3]);
+        assert_eq!(tissue.counts().expired, 3);
+        assert!(!tissue.suffers(|| ms(500)), "nobody waits");
     }
 
     /// One cell, busy, and nobody waits.

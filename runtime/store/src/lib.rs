@@ -26,6 +26,7 @@ mod error;
 mod faults;
 mod genes;
 mod head;
+mod knobs;
 mod phenotype;
 mod watch;
 
@@ -33,5 +34,6 @@ pub use bell::{LISTENERS_MAX, Listener, Listening};
 pub use error::StoreError;
 pub use genes::{Ask, Book, Change, DEFINITION_BYTES, DEFINITIONS_MAX, Expect, GeneStore, HISTORY_KEPT};
 pub use head::{AUDIT_KEPT, AuditEntry, Head, SEALED_MAX, Sealed};
+pub use knobs::{KNOBS_MAX, SetKnob};
 pub use phenotype::{Begin, EVENTS_PAGE, Opened, PhenotypeStore, Retention, SetAside, fingerprint};
 pub use watch::{News, WATCH_PAGE, Watcher};

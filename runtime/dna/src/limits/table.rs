@@ -140,6 +140,8 @@ table! {
         "10,000 cells that are told at every tick would take a core";
     "cell-memory" Bytes Number(CELL_MEMORY_BYTES), "DNA", Some("cyte_cells_memory_exceeded_total"), Some("all::cases::hostile::memory::a_guest_that_grows_gets_its_limit_and_no_more"),
         "one cell must not take the memory of the others; summed over its memories";
+    "memory-mark" None Rule("75 of 100 of the gene's memory"), "nobody", Some("cyte_cells_grown_old_total"), Some("all::cases::limits::a_cell_whose_memory_passed_the_mark_retires"),
+        "a cell that grows and grows is replaced between two messages, not stopped in one";
     "cell-table-elements" Count Number(CELL_TABLE_ELEMENTS as u64), "DNA", Some("cyte_cells_tables_exceeded_total"), Some("all::cases::hostile::limits::a_gene_says_how_much_its_cells_hold_beside_memory"),
         "tables are memory too; Python and JavaScript engines fit";
     "cell-instances" Count Number(CELL_INSTANCES as u64), "nobody", Some("cyte_cells_trapped_total"), None,
@@ -182,7 +184,7 @@ table! {
         "each gets its share of the time for connecting";
     "outbound-secrets" Bytes Number(OUTBOUND_FILLED_BYTES as u64), "nobody", None, Some("cyte::outbound::secret::tests::what_cannot_be_filled_in_is_not_sent"),
         "all header values of one request with secrets filled in; a value full of placeholders would grow a thousandfold";
-    "polled-calls" None Rule("2 x cores"), "flag", None, Some("all::cases::hostile::cpu::more_spinners_than_processors_all_end"),
+    "polled-calls" None Rule("2 x cores"), "flag, live", None, Some("all::cases::hostile::cpu::more_spinners_than_processors_all_end"),
         "more guests than processors only slow each other; so many threads poll guests, and a call that awaits I/O holds none";
     "inspect-cpu" Milliseconds Number(INSPECT_CPU_MS), "nobody", None, None,
         "inspection stands before every request";
@@ -198,19 +200,19 @@ table! {
         "two would overwrite each other's registers";
     "task-cpu" None Rule("unlimited unless the gene's limits or --timeout say so"), "DNA, flag", None, Some("all::cases::task::a_time_limit_is_status_124"),
         "a task is waited for by a person who can stop it; exit status 124 at its limit";
-    "cells-per-host" None Rule("what memory and the kernel's map count allow"), "flag", Some("cyte_cells_refused_total"), Some("all::cases::hostile::capacity::a_host_has_never_more_cells_than_it_may"),
+    "cells-per-host" None Rule("what memory and the kernel's map count allow"), "flag, live", Some("cyte_cells_refused_total"), Some("all::cases::hostile::capacity::a_host_has_never_more_cells_than_it_may"),
         "beyond it the kernel ends the process";
-    "cells-per-gene" None Rule("0 to what the host has"), "DNA", Some("cyte_tissue_full_total"), Some("all::cases::hostile::capacity::a_gene_has_never_more_cells_than_it_may"),
+    "cells-per-gene" None Rule("0 to what the host has"), "DNA, live", Some("cyte_tissue_full_total"), Some("all::cases::hostile::capacity::a_gene_has_never_more_cells_than_it_may"),
         "a gene grows with its load, inside the range of its DNA";
-    "memory-of-all-cells" None Rule("half of the memory of the cgroup or machine"), "nobody", Some("cyte_cells_memory_refused_total"), Some("cyte_engine::limiter::tests::the_memory_of_all_cells_is_bounded_and_comes_back"),
+    "memory-of-all-cells" None Rule("half of the memory of the cgroup or machine"), "live", Some("cyte_cells_memory_refused_total"), Some("cyte_engine::limiter::tests::the_memory_of_all_cells_is_bounded_and_comes_back"),
         "the host itself and the page cache need the rest; counted as growth above the image + 64 KiB a cell, corrected by RSS";
     "kept-warm" Bytes Number(KEPT_WARM_BYTES), "nobody", None, Some("cyte::machine::tests::what_stays_warm_is_one_budget_for_all_engines"),
         "pages kept after use make reuse fast and idle hosts heavy; over both engines";
-    "wait-for-capacity" Milliseconds Number(WAIT_FOR_CAPACITY_MS), "DNA", Some("cyte_waits_expired_total"), Some("all::cases::hostile::capacity::who_waits_too_long_is_told_to_come_back"),
+    "wait-for-capacity" Milliseconds Number(WAIT_FOR_CAPACITY_MS), "DNA, live, call", Some("cyte_waits_expired_total"), Some("all::cases::hostile::capacity::who_waits_too_long_is_told_to_come_back"),
         "long enough to grow a cell, short enough to tell a client the truth";
     "standing-queue" Milliseconds Number(QUEUE_STANDS_MS), "nobody", Some("cyte_waiters_shed_total"), Some("all::cases::hostile::capacity::newcomers_are_refused_at_once_when_the_queue_stands"),
         "when nobody was served within a fifth of `wait` for this long, who joins only waits for the same refusal";
-    "waiters-per-gene" Count Number(WAITERS_PER_GENE as u64), "DNA", Some("cyte_waiters_refused_total"), Some("all::cases::hostile::capacity::the_queue_is_bounded_and_those_who_left_do_not_count"),
+    "waiters-per-gene" Count Number(WAITERS_PER_GENE as u64), "DNA, live", Some("cyte_waiters_refused_total"), Some("all::cases::hostile::capacity::the_queue_is_bounded_and_those_who_left_do_not_count"),
         "a queue without a bound is a leak";
     "compile-input" Bytes Number(COMPILE_INPUT_BYTES), "host", None, None,
         "a component of this size is compiled in about a minute";

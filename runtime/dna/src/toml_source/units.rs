@@ -11,6 +11,22 @@ pub(super) enum Measure {
     Time,
 }
 
+/// The number of bytes that a text means: `64MiB`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn parse_bytes(text: &str) -> Result<u64, &'static str> {
+    Measure::Bytes.parse(text)
+}
+
+/// The number of milliseconds that a text means: `500ms`, `2s`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn parse_ms(text: &str) -> Result<u64, &'static str> {
+    Measure::Time.parse(text)
+}
+
 impl Measure {
     /// The number of bytes or milliseconds that this text means.
     pub(super) fn parse(self, text: &str) -> Result<u64, &'static str> {

@@ -31,6 +31,7 @@ pub(super) struct Work {
     held: AtomicU64,
     computed: AtomicU64,
     activation: AtomicU64,
+    grown_old: AtomicU64,
 }
 
 impl Work {
@@ -40,6 +41,16 @@ impl Work {
         // On free cores it would not have waited for one.
         self.held.fetch_add(held.since(effort.stalled).0, Relaxed);
         self.computed.fetch_add(effort.computed.0, Relaxed);
+    }
+
+    /// A cell retires because its memory passed the mark.
+    pub(super) fn has_grown_old(&self) {
+        self.grown_old.fetch_add(1, Relaxed);
+    }
+
+    /// How many did.
+    pub(super) fn grown_old(&self) -> u64 {
+        self.grown_old.load(Relaxed)
     }
 
     /// A cell was made in so long: an average over the last eight or so.
@@ -284,6 +295,21 @@ impl Tissue {
         if wants_place {
             self.host.places.is_wanted();
         }
+    }
+
+    /// Changes how long requests wait for a cell, and how many at once. Who waits already keeps the wait
+    /// that it came with.
+    pub fn set_patience(&self, wait: Nanos, waiters_max: u32) {
+        let mut queue = self.lock();
+        let bounds = queue.bounds();
+        queue.set_bounds(Bounds { wait, waiters_max, target: Self::harmless(wait), ..bounds });
+    }
+
+    /// Whether somebody has waited here longer than the law needs to feel it.
+    pub fn suffers(&self) -> bool {
+        let mut queue = self.lock();
+        queue.skip(oneshot::Sender::is_closed);
+        queue.suffers(|| self.host.clock.now())
     }
 
     /// The cells that are alive or being made, by number.

@@ -329,6 +329,9 @@ pub(super) struct Signals {
     terminate: Signal,
     grow: Signal,
     shrink: Signal,
+    /// A file that may not grow any more is a write that failed, for whoever wrote; heard, it does not
+    /// end the process.
+    _too_large: Signal,
 }
 
 impl Signals {
@@ -347,6 +350,7 @@ impl Signals {
             terminate: listen(SignalKind::terminate())?,
             grow: listen(SignalKind::user_defined1())?,
             shrink: listen(SignalKind::user_defined2())?,
+            _too_large: listen(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?,
         })
     }
 

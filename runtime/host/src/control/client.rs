@@ -182,7 +182,7 @@ pub fn escape(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::control::{
-        CellView, Felt, HormoneView, HostView, Ordered, Recorded, Released, WishView, server,
+        CellView, Felt, HormoneView, HostView, LimitView, Ordered, Recorded, Released, WishView, server,
     };
     use crate::event::{EventLog, Happening};
     use crate::hormones::Hormone;
@@ -225,6 +225,12 @@ mod tests {
         }
         fn kill(&self, _uid: u32, name: &str, _at_once: bool) -> Result<Ordered, CliError> {
             Err(CliError::new(Code::Unknown, format!("cannot end `{name}`"), "there is none"))
+        }
+    }
+
+    impl LimitView for Fake {
+        fn turn_limits(&self, _: u32, _: &[(String, Option<String>)]) -> Result<Value, CliError> {
+            Err(CliError::new(Code::Limit, "no", "limits"))
         }
     }
 

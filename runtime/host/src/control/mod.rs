@@ -10,6 +10,7 @@ pub mod find;
 mod flight;
 mod hormones;
 mod hosts;
+mod limits;
 mod observed;
 pub mod server;
 mod wishes;
@@ -27,12 +28,13 @@ pub use cells::{CellView, Ordered};
 pub use flight::Recorded;
 pub use hormones::{Felt, HormoneView, Released};
 pub use hosts::HostsView;
+pub use limits::LimitView;
 pub use wishes::WishView;
 
 /// What the control API shows of a host, and the few things that it may write.
 ///
 /// Every answer is one JSON object with `"v": 1`, the same that `--output json` prints.
-pub trait HostView: WishView + HormoneView + CellView {
+pub trait HostView: WishView + HormoneView + CellView + LimitView {
     /// The host itself: pid, version, state folder, organism, addresses, counters.
     fn status(&self) -> Value;
     /// Genes and cells.

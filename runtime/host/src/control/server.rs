@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cyte_dna::limits;
+use cyte_dna::limits as bounds;
 use futures_util::stream::{self, Stream, StreamExt as _};
 use http::{Method, Request, Response, StatusCode, header};
 use http_body::Frame;
@@ -24,18 +24,18 @@ use serde_json::{Value, json};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 
-use super::{HostView, cells, flight, hormones, hosts, observed, wishes};
+use super::{HostView, cells, flight, hormones, hosts, limits, observed, wishes};
 use crate::codes::Code;
 use crate::error::CliError;
 use crate::ring::Ring;
 use crate::state::secrets::VALUE_MAX;
 
 /// How many connections the socket serves at once.
-const CONNECTIONS: usize = limits::CONTROL_CONNECTIONS;
+const CONNECTIONS: usize = bounds::CONTROL_CONNECTIONS;
 /// How long a peer may take to send a request's head.
 const HEAD: Duration = Duration::from_secs(10);
 /// How many entries one answer holds.
-const PAGE: usize = limits::CONTROL_PAGE;
+const PAGE: usize = bounds::CONTROL_PAGE;
 /// How many words one search has.
 const WORDS: usize = 64;
 
@@ -124,6 +124,9 @@ async fn answer(request: Request<Incoming>, view: &Arc<dyn HostView>, uid: u32) 
         (&Method::POST, ["v1", "hormones"]) => hormones::release(body, Arc::clone(view), uid).await,
         (&Method::GET, ["v1", "hosts"]) => hosts::list(view.as_ref()),
         (&Method::POST, ["v1", "hosts", deed, what]) => hosts::act(view, deed, what, uid).await,
+        (method @ (&Method::POST | &Method::DELETE), ["v1", "limits", rest @ ..]) => {
+            limits::write(method, rest, body, Arc::clone(view), uid).await
+        }
         (method, ["v1", "wishes", rest @ ..]) => {
             wishes::write(method, rest, query, body, Arc::clone(view), uid).await
         }

@@ -69,6 +69,9 @@ impl Told {
             Happening::WishDropped { gene, field, asked, allowed } => {
                 note(gene, format!("the wish is gone: {field} {asked}, the DNA allows {allowed}"))
             }
+            Happening::LimitDropped { limit, asked, allowed } => {
+                note("", format!("limit {limit}={asked} is gone, allowed: {allowed}"))
+            }
             Happening::Wished { gene, count, origin, revision } => {
                 note(gene, format!("{origin} wants {count}, revision {revision}"))
             }
