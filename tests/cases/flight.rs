@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::support::guests::of_crate;
-use crate::support::wait::within;
 use crate::support::{Cyte, Host, Temp, project, repository};
 
 /// A gene whose cells die when they are asked to.
