@@ -258,6 +258,7 @@ impl Tissue {
 
     /// Takes up to `most` cells that rest and are `fit` out of those that are ready, never more than a
     /// quarter of them but one; whether others are left that lag. Each is to be given back.
+    #[expect(clippy::vec_box, reason = "cells lie in boxes wherever they rest; unpacking would copy them")]
     pub(crate) fn borrow_resting(
         &self,
         most: usize,
