@@ -9,7 +9,6 @@ use cyte_organism::Nanos;
 use cyte_organism::sim::Load;
 
 use super::report::{CaseReport, GateReport, Row};
-use super::server::Server;
 use super::stats::{Spread, order, ratios};
 use super::systems::Bench;
 use super::volley::{End, Shot};
@@ -81,18 +80,17 @@ pub(crate) fn run(bench: &Bench<'_>, progress: Progress<'_>) -> CaseReport {
 
 /// Requests a second that the cores can do.
 fn capacity(bench: &Bench<'_>) -> Result<f64, BenchError> {
-    let lines = "express = { min = 2, max = 2 }\n";
+    let lines = "reuse = 1000000\nexpress = { min = 2, max = 2 }\n";
     // Far more than can be done; what cannot is refused.
-    let life = |server: &Server, _: &std::path::Path| {
+    bench.on_a_host("full-probe", ("burn", lines), |server, _| {
         let due = volley::due(&Load::Constant { rate: 2_000.0 }, PROBE);
         let shots = volley::fire(server.address(), &due, Instant::now(), bench.args.stop)?;
         Ok(shots.iter().filter(|shot| shot.end == End::Answered).count() as f64 / PROBE)
-    };
-    host(bench, "full-probe", lines, life)
+    })
 }
 
 fn one(bench: &Bench<'_>, name: &str, lines: &str, rate: f64) -> Result<Life, BenchError> {
-    host(bench, name, lines, |server, state| {
+    bench.on_a_host(name, ("burn", &format!("reuse = 1000000\n{lines}")), |server, state| {
         let (began, ended) = (Instant::now(), std::sync::atomic::AtomicBool::new(false));
         let due = volley::due(&Load::Constant { rate }, LASTS);
         let (shots, gauges) = std::thread::scope(|scope| {
@@ -126,19 +124,6 @@ fn p99_ms(mut took: Vec<Nanos>) -> f64 {
     took.sort_unstable();
     let at = took.len() * 99 / 100;
     took.get(at).map_or(0.0, |took| took.0 as f64 / 1e6)
-}
-
-/// A host of the gene that computes, and what is done with it.
-fn host<T>(
-    bench: &Bench<'_>,
-    name: &str,
-    lines: &str,
-    work: impl FnOnce(&Server, &std::path::Path) -> Result<T, String>,
-) -> Result<T, BenchError> {
-    let project = bench.project(name, &[("burn", "/...", &format!("reuse = 1000000\n{lines}"))])?;
-    let state = bench.path(&format!("state-{name}"));
-    let server = Server::start(&bench.cyte(name.to_owned(), &project, &state), None, bench.args.stop)?;
-    work(&server, &state).map_err(|reason| server.failed(reason))
 }
 
 fn column(of: &[Option<Life>], value: impl Fn(&Life) -> f64) -> Vec<f64> {

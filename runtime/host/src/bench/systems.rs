@@ -17,7 +17,7 @@ use super::cases::{Ask, Case, Contender, System, digest_body};
 use super::load::Load;
 use super::machine::{Placement, placement};
 use super::report::SystemFacts;
-use super::server::{Launch, Says};
+use super::server::{Launch, Says, Server};
 use super::{BenchArgs, BenchError, wire};
 
 /// How long a command that is no server may take.
@@ -172,6 +172,23 @@ impl<'a> Bench<'a> {
         arguments.push(state.into());
         arguments.extend(["--listen", "127.0.0.1:0", "--output", "json"].map(OsString::from));
         Launch { label, program: self.args.cyte.clone(), arguments, says: Says::Out }
+    }
+
+    /// A host of one bench gene with further lines in its table, on a state folder of its own, and what
+    /// is done with both.
+    ///
+    /// # Errors
+    /// As [`Bench::project`], if it does not start, and what `work` says.
+    pub(crate) fn on_a_host<T>(
+        &self,
+        name: &str,
+        (gene, lines): (&str, &str),
+        work: impl FnOnce(&Server, &Path) -> Result<T, String>,
+    ) -> Result<T, BenchError> {
+        let project = self.project(name, &[(gene, "/...", lines)])?;
+        let state = self.path(&format!("state-{name}"));
+        let server = Server::start(&self.cyte(name.to_owned(), &project, &state), None, self.args.stop)?;
+        work(&server, &state).map_err(|reason| server.failed(reason))
     }
 
     /// A project folder with these genes: (bench gene, route, further lines of its table).

@@ -12,7 +12,6 @@ use cyte_organism::sim::Load;
 use serde_json::Value;
 
 use super::report::{CaseReport, GateReport, Row};
-use super::server::Server;
 use super::stats::Spread;
 use super::systems::Bench;
 use super::watcher::Gauge;
@@ -79,17 +78,21 @@ pub(crate) fn run(bench: &Bench<'_>, progress: Progress<'_>) -> CaseReport {
 }
 
 fn one(bench: &Bench<'_>, number: usize) -> Result<Round, BenchError> {
-    let worn = host(bench, &format!("wake-{number}"), "reuse = 64\nconcurrency = 8\n", |server, state| {
-        let due = volley::due(&Load::Constant { rate: LOAD.0 }, LOAD.1);
-        volley::fire(server.address(), &due, Instant::now(), bench.args.stop)?;
-        watcher::inspect(state, "sleep-p3")
-    })?;
+    let worn = bench.on_a_host(
+        &format!("wake-{number}"),
+        ("sleep_p3", "reuse = 64\nconcurrency = 8\n"),
+        |server, state| {
+            let due = volley::due(&Load::Constant { rate: LOAD.0 }, LOAD.1);
+            volley::fire(server.address(), &due, Instant::now(), bench.args.stop)?;
+            watcher::inspect(state, "sleep-p3")
+        },
+    )?;
     let counted = |key: &str| {
         let found = worn.get("tissue").and_then(|tissue| tissue.get(key)).and_then(Value::as_f64);
         found.ok_or_else(|| BenchError::Missing(format!("the host says no `{key}` of its tissue")))
     };
     let lines = "reuse = 1000000\nconcurrency = 1\nexpress = { max = 256 }\n";
-    let gauges = host(bench, &format!("pool-{number}"), lines, |server, state| {
+    let gauges = bench.on_a_host(&format!("pool-{number}"), ("sleep_p3", lines), |server, state| {
         let (began, ended) = (Instant::now() + Duration::from_millis(500), AtomicBool::new(false));
         std::thread::scope(|scope| {
             let watching = scope.spawn(|| watcher::watch(state, LOOK, began, &ended));
@@ -105,19 +108,6 @@ fn one(bench: &Bench<'_>, number: usize) -> Result<Round, BenchError> {
         cells: counted("born")?,
         refills: refills(&gauges),
     })
-}
-
-/// A host of the gene that waits, and what is done with it.
-fn host<T>(
-    bench: &Bench<'_>,
-    name: &str,
-    lines: &str,
-    work: impl FnOnce(&Server, &std::path::Path) -> Result<T, String>,
-) -> Result<T, BenchError> {
-    let project = bench.project(name, &[("sleep_p3", "/...", lines)])?;
-    let state = bench.path(&format!("state-{name}"));
-    let server = Server::start(&bench.cyte(name.to_owned(), &project, &state), None, bench.args.stop)?;
-    work(&server, &state).map_err(|reason| server.failed(reason))
 }
 
 /// When requests are sent: in each burst eight more than in the one before.
