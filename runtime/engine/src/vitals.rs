@@ -188,15 +188,18 @@ impl Vitals {
         self.answers.store(true, Relaxed);
     }
 
-    /// A ping: for how long nothing happened in a cell that holds a message, was not polled since the
-    /// ping before, and waits for nothing that could come. A clock that rings only after the message's
-    /// own time, `until_head` until its answer begins, cannot.
-    pub(crate) fn ping(&self, now: Nanos, until_head: Nanos) -> Option<Nanos> {
+    /// A ping, the one before was an `interval` ago: for how long nothing happened in a cell that holds
+    /// a message, was not polled since the ping before, and waits for nothing that could come. A clock
+    /// that rings only after the message's own time, `until_head` until its answer begins, cannot. One
+    /// that just rang was something that happened: its cell may wait for a core.
+    pub(crate) fn ping(&self, now: Nanos, interval: Nanos, until_head: Nanos) -> Option<Nanos> {
         let polled = self.polled.load(Relaxed);
         let was_polled = self.pinged.swap(polled, Relaxed) != polled;
         // One that wants to go on waits for a core, and is as alive as the machine lets it be.
         let is_idle = self.inflight() == 0 || self.since().is_none() || self.has_yielded.load(Relaxed);
-        if was_polled || is_idle {
+        // A message that was just taken in was not polled yet.
+        let is_new = self.begun.load(Relaxed) == 0;
+        if was_polled || is_idle || is_new {
             return None;
         }
         let rings = self.clock_rings.load(Relaxed);
@@ -208,7 +211,8 @@ impl Vitals {
             || self.reads.load(Relaxed)
             || !self.wanted.load(Relaxed)
             || (now.0 < rings && rings <= ends);
-        (!waits).then(|| now.since(Nanos(polled)))
+        let has_just_rung = rings <= now.0 && now.since(Nanos(rings)) < interval;
+        (!waits && !has_just_rung).then(|| now.since(Nanos(polled)))
     }
 
     /// What the message under way did so far, in words.
@@ -469,7 +473,7 @@ mod tests {
             poll();
         };
         let pings = |times: usize| -> Vec<bool> {
-            (0..times).map(|_| vitals.ping(vitals.clock().now(), ms(10_000)).is_some()).collect()
+            (0..times).map(|_| vitals.ping(vitals.clock().now(), ms(0), ms(10_000)).is_some()).collect()
         };
         begin();
         assert_eq!(pings(3), [false, true, true], "found at the second ping");
@@ -483,6 +487,13 @@ mod tests {
         begin();
         vitals.waits_for_clock(ms(5_000));
         assert_eq!(pings(2), [false, false], "a timer within its time");
+        begin();
+        vitals.waits_for_clock(ms(0));
+        let rung = |interval| {
+            vitals.ping(vitals.clock().now(), ms(interval), ms(10_000));
+            vitals.ping(vitals.clock().now(), ms(interval), ms(10_000)).is_some()
+        };
+        assert!(!rung(60_000) && rung(0), "who was just woken may wait for a core");
         begin();
         vitals.waits_for_clock(ms(20_000));
         assert_eq!(pings(2), [false, true], "a timer that its time does not reach");

@@ -38,7 +38,7 @@ impl Tissue {
         let until_head = self.limits().wall;
         let stuck = self.alive.iter().filter_map(|entry| {
             let vitals = entry.value();
-            let silent = vitals.ping(now, until_head)?;
+            let silent = vitals.ping(now, interval, until_head)?;
             Some(Zombie { cell: vitals.birth.id.0, silent, last: vitals.last_deed() })
         });
         stuck.collect()
