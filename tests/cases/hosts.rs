@@ -58,7 +58,12 @@ impl Village {
         warm::keep(&state);
         let hosts = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
         process.err.wait(SOON, |text| text.contains("cyte hosts shows them").then_some(()));
-        Self { process, hosts, runtime, state, _folder: folder, _temp: temp }
+        let village = Self { process, hosts, runtime, state, _folder: folder, _temp: temp };
+        until("every host says how it stands", || {
+            let all = village.ask(&["hosts"]);
+            all["hosts"].as_array()?.iter().all(|row| row["cells"].is_u64()).then_some(())
+        });
+        village
     }
 
     fn ask(&self, args: &[&str]) -> Value {
