@@ -220,19 +220,31 @@ fn a_busy_cell_is_let_finish_or_ended_with_what_it_holds() {
     assert_eq!(host.get("/").status, 200, "a successor");
 }
 
+/// A mother rests for 50 ms between two divisions.
+#[test]
+fn a_mother_rests_between_divisions() {
+    let (host, _folder) = host("express = { max = 3 }");
+    let said = until("twice in a row", || {
+        let said = text(&host, "/divide-twice");
+        let (took, second) = said.split_once(' ').unwrap();
+        // On a busy machine the first may have taken as long as the rest.
+        (took.parse::<u64>().unwrap() < 50).then(|| second.to_owned())
+    });
+    assert_eq!(said, "refused: this cell divided just now");
+}
+
 /// A cell divides into its own class and ends cells of its own class, inside the gene's range.
 #[test]
 fn cells_divide_and_retire_by_their_own_word() {
     let (host, _folder) = host("express = { min = 1, max = 3 }");
-    let number = |text: String| text.parse::<u64>().unwrap_or_else(|_| panic!("{text}"));
-    let mut made = vec![number(text(&host, "/divide"))];
-    assert!(text(&host, "/divide").contains("just now"), "a mother rests");
-    made.push(until("two more", || text(&host, "/divide").parse::<u64>().ok()));
+    // On a busy machine the law itself may make some of them.
+    let mut made = Vec::new();
     let refused = until("the bound", || {
         let said = text(&host, "/divide");
+        made.extend(said.parse::<u64>());
         said.contains("as many cells of the gene as there may be").then_some(said)
     });
-    assert!(refused.starts_with("refused"), "{refused}");
+    assert!(refused.starts_with("refused") && !made.is_empty(), "{refused}, {made:?}");
     assert!(made.iter().all(|cell| cells(&host).contains(cell)), "{made:?}");
     assert_eq!(text(&host, &format!("/retire?cell={}", made[0])), "retired");
     until("it is gone", || (!cells(&host).contains(&made[0])).then_some(()));

@@ -16,7 +16,11 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::sync::oneshot;
 use wasmtime_wasi_http::{Error as WasiError, WasiBody};
 
-use crate::{driver::Driver, error::BodyError, vitals::Vitals};
+use crate::{
+    driver::{Driver, is_our_turn},
+    error::BodyError,
+    vitals::Vitals,
+};
 
 /// A finished body up to this size leaves whole; gathering stops beyond it.
 const WHOLE_BYTES_MAX: u64 = 64 << 10;
@@ -190,7 +194,7 @@ fn poll_both(
         }
         Poll::Pending if driver.has_failed() => Poll::Ready(Some(Err(BodyError::Guest))),
         // Only a running guest could still write.
-        Poll::Pending if driver.has_ended() => {
+        Poll::Pending if driver.has_ended() && is_our_turn() => {
             let reason = "it returned before it finished its body".into();
             Poll::Ready(Some(Err(driver.broken_off(reason))))
         }

@@ -6,7 +6,7 @@
 
 use std::{
     future::{Future, poll_fn},
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
@@ -16,7 +16,10 @@ use cyte_organism::Nanos;
 use http::{Response, StatusCode};
 use tokio::{
     sync::oneshot,
-    task::JoinHandle,
+    task::{
+        JoinHandle,
+        coop::{has_budget_remaining, unconstrained},
+    },
     time::{Sleep, sleep},
 };
 use wasmtime_wasi_http::WasiBody;
@@ -52,6 +55,12 @@ impl<T> Future for Metered<T> {
         this.vitals.leave();
         polled
     }
+}
+
+/// Whether a channel that is "not yet ready" is empty. A task that read much in one turn gets this word
+/// from every channel until its next turn, and would take what is all there for a fragment.
+pub(crate) fn is_our_turn() -> bool {
+    has_budget_remaining()
 }
 
 /// Where the guest is.
@@ -140,7 +149,9 @@ impl Driver {
         match arrived {
             Some(Ok(head)) => return Poll::Ready(Ok(head)),
             Some(Err(code)) => return Poll::Ready(Err(self.complaint(CallError::Guest(code)))),
-            None if ended => return Poll::Ready(Err(self.complaint(CallError::NoResponse))),
+            None if ended && is_our_turn() => {
+                return Poll::Ready(Err(self.complaint(CallError::NoResponse)));
+            }
             None => {}
         }
         let breach = ready!(self.poll_deadline(context));
@@ -250,7 +261,8 @@ impl Driver {
     /// are dropped before its store, so after the body's channel closed this look is final.
     pub(crate) fn failed_elsewhere(&mut self, context: &mut Context<'_>) -> bool {
         if self.tissue.is_shared() {
-            let _ = self.poll_guest(context);
+            let look = unconstrained(poll_fn(|context| self.poll_guest(context)));
+            let _ = pin!(look).poll(context);
         }
         self.has_failed()
     }

@@ -92,9 +92,30 @@ fn many_streams_at_once_on_one_connection() {
             let answers = h2.all(bodies.iter().map(request).collect());
             for (answer, body) in answers.into_iter().zip(&bodies) {
                 let answer = answer.unwrap();
-                assert!(answer.status == 200 && answer.body == *body, "{name}{path}: {} bytes", body.len());
+                let same = answer.status == 200 && answer.body == *body;
+                let (sent, got) = (body.len(), answer.body.len());
+                assert!(
+                    same,
+                    "{name}{path}: {sent} bytes, {} with {got}: {:.300}",
+                    answer.status,
+                    answer.text()
+                );
             }
         }
+    }
+}
+
+/// A task that has read much in one turn is told "not yet" by its channels until its next turn,
+/// also where all is there: an answer is whole wherever that falls.
+#[test]
+fn answers_of_any_number_of_pieces_are_whole() {
+    let host = zoo::host(&[("echo", "")]);
+    let h2 = H2::open(host.address());
+    for pieces in 1..300 {
+        let uri = format!("http://echo.test/zeros?n={pieces}&piece=1");
+        let answer = h2.all(vec![Request::get(uri).body(Full::default()).unwrap()]).remove(0);
+        let answer = answer.unwrap_or_else(|error| panic!("{pieces} pieces: {error}"));
+        assert_eq!((answer.status, answer.body.len()), (200, pieces), "{}", answer.text());
     }
 }
 

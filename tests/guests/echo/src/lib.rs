@@ -5,7 +5,8 @@
 //! - `/whole` reads all of it first;
 //! - `/head` answers with method, target and headers, one a line;
 //! - `/discard` reads the body and answers with its length;
-//! - `/zeros?n=N` sends N bytes in pieces of 64 KiB, whatever came in.
+//! - `/zeros?n=N` sends N bytes in pieces of 64 KiB, whatever came in; `/zeros?n=N&piece=P` in
+//!   pieces of P bytes.
 
 use std::fmt::Write as _;
 
@@ -35,7 +36,10 @@ impl Drone for Echo {
                 }
                 Ok(Response::text(format!("{length}\n")))
             }
-            "/zeros" => zeros(request.query_value("n").unwrap_or_default().parse()?),
+            "/zeros" => {
+                let number = |name| request.query_value(name).map(|value| value.parse::<usize>());
+                zeros(number("n").transpose()?.unwrap_or(0), number("piece").transpose()?.unwrap_or(64 << 10))
+            }
             _ => {
                 let trailer = trailer();
                 let length = request.headers().get(header::CONTENT_LENGTH).cloned();
@@ -62,9 +66,9 @@ fn copy(request: Request) -> Response {
     })
 }
 
-fn zeros(mut left: usize) -> Result<Response, Error> {
+fn zeros(mut left: usize, piece: usize) -> Result<Response, Error> {
     Ok(Response::stream(move |out| {
-        let piece = vec![0; 64 << 10];
+        let piece = vec![0; piece];
         while left > 0 {
             let now = left.min(piece.len());
             out.send(&piece[..now])?;

@@ -1,7 +1,8 @@
 //! Speaks to its class and hears of it: `/release?kind=growth&strength=1`, `/lie?ms=` (the strongest
 //! growth, for so long, as often as it is taken), `/hold?ms=`, `/felt` (how often it was told, the
 //! shortest time between two, and what last), `/poison` (the next time that it is told it traps),
-//! `/spin` (then it computes for ever), `/divide`, `/retire?cell=`.
+//! `/spin` (then it computes for ever), `/divide`, `/divide-twice` (the milliseconds since before the
+//! first, and what the second said), `/retire?cell=`.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -62,7 +63,7 @@ impl Drone for Glands {
                     _ => Hormone::Growth,
                 };
                 let strength = request.query_value("strength").map_or(Ok(1.0), |value| value.parse())?;
-                Ok(said(release(kind, strength).map(|()| "released")))
+                Ok(Response::text(said(release(kind, strength).map(|()| "released"))))
             }
             "/lie" => {
                 let end = Instant::now() + Duration::from_millis(number("ms")?);
@@ -91,15 +92,22 @@ impl Drone for Glands {
                 MOOD.set(Mood::Dizzy);
                 Ok(Response::text("dizzy"))
             }
-            "/divide" => Ok(said(division::divide())),
-            "/retire" => Ok(said(division::retire(number("cell")?).map(|()| "retired"))),
+            "/divide" => Ok(Response::text(said(division::divide()))),
+            "/divide-twice" => {
+                let began = Instant::now();
+                let _ = division::divide();
+                let second = division::divide();
+                let took = began.elapsed().as_millis();
+                Ok(Response::text(format!("{took} {}", said(second))))
+            }
+            "/retire" => Ok(Response::text(said(division::retire(number("cell")?).map(|()| "retired")))),
             _ => Ok(Response::text("well")),
         }
     }
 }
 
-fn said<T: ToString, E: std::fmt::Display>(result: Result<T, E>) -> Response {
-    Response::text(result.map_or_else(|refusal| format!("refused: {refusal}"), |done| done.to_string()))
+fn said<T: ToString, E: std::fmt::Display>(result: Result<T, E>) -> String {
+    result.map_or_else(|refusal| format!("refused: {refusal}"), |done| done.to_string())
 }
 
 cyte_sdk::drone!(Glands);
