@@ -42,8 +42,7 @@ impl Genome {
     pub async fn run_task(&self, pre: &CellPre, task: TaskArguments) -> TaskEnd {
         let host = self.host();
         let vitals = Arc::new(Vitals::new(host.clock, Lineage::default().add(None)));
-        let budget =
-            task.cpu.map_or(Nanos(u64::MAX), |cpu| Nanos(u64::try_from(cpu.as_nanos()).unwrap_or(u64::MAX)));
+        let budget = task.cpu.map_or(Nanos(u64::MAX), Nanos::from);
         vitals.begin(0, budget);
         let mut stdio = WasiCtx::builder();
         stdio.inherit_stdio().args(&task.arguments);

@@ -13,7 +13,7 @@ use cyte_dna::limits;
 use cyte_organism::Nanos;
 use cyte_organism::flight::{About, Recording, Segment};
 
-use crate::cli::stamp;
+use crate::calendar::file_stamp;
 use crate::event::{EventLog, Happening};
 use crate::governor::Incident;
 use crate::state::atomic::write_atomic;
@@ -126,8 +126,7 @@ fn store(state: &Dir, incident: &Incident, recording: &Recording) -> io::Result<
         _ => {}
     }
     let folder = state.open_dir(FOLDER)?;
-    // Sorts by time; without colons, which some file systems do not take.
-    let at = stamp(recording.about.made_ms).replace([':', '.'], "-");
+    let at = file_stamp(recording.about.made_ms);
     let name = format!("{at}-{}-{}.{EXTENSION}", incident.kind, incident.gene);
     write_atomic(&folder, &name, &recording.to_bytes(), 0o600)?;
     prune(&folder, &name)?;

@@ -8,6 +8,7 @@
 
 pub mod access;
 pub mod bench;
+mod calendar;
 pub mod cli;
 pub mod codes;
 pub mod colony;

@@ -340,22 +340,13 @@ impl HormoneView for View {
             self.wishes.get(gene.as_str())?;
         }
         let audit = entry(uid, "hormone.release", &format!("{hormone} {strength}"));
-        let kept = self.state.head().audit(&audit);
-        kept.map_err(|error| CliError::new(Code::State, "cannot release a hormone", error.to_string()))?;
         let (answer, told) = oneshot::channel();
         let event = Event::Release {
             gene: hormone.gene.clone(),
             strength: hormone.signed(strength),
             answer: Some(answer),
         };
-        let AuditEntry { verb, subject, .. } = audit;
-        if !self.ear.tell(Event::Operator { uid, verb, subject }) || !self.ear.tell(event) {
-            return Err(CliError::new(
-                Code::Control,
-                "cannot release a hormone",
-                "too much waits for the governor",
-            ));
-        }
+        self.bid("cannot release a hormone", audit, event)?;
         Ok(told)
     }
 }
@@ -400,17 +391,22 @@ impl View {
         gene: GeneName,
         order: Order,
     ) -> Result<Ordered, CliError> {
-        let what = format!("cannot {verb} `{name}`");
         let audit = entry(uid, &format!("cell.{verb}"), name);
-        let kept = self.state.head().audit(&audit);
-        kept.map_err(|error| CliError::new(Code::State, what.clone(), error.to_string()))?;
         let (answer, ordered) = oneshot::channel();
         let event = Event::Order { gene, order, voice: Voice::Operator, answer };
-        let AuditEntry { verb, subject, .. } = audit;
+        self.bid(&format!("cannot {verb} `{name}`"), audit, event)?;
+        Ok(ordered)
+    }
+
+    /// Tells the governor what an operator bids, once the audit of it is kept.
+    fn bid(&self, what: &str, audit: AuditEntry, event: Event) -> Result<(), CliError> {
+        let kept = self.state.head().audit(&audit);
+        kept.map_err(|error| CliError::new(Code::State, what, error.to_string()))?;
+        let AuditEntry { uid, verb, subject, .. } = audit;
         if !self.ear.tell(Event::Operator { uid, verb, subject }) || !self.ear.tell(event) {
             return Err(CliError::new(Code::Control, what, "too much waits for the governor"));
         }
-        Ok(ordered)
+        Ok(())
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use cyte_organism::lineage::Niche;
 
-use super::{Place, Tissue};
+use super::{Queue, Tissue};
 use crate::{capability::control::Refused, error::Breach};
 
 impl Tissue {
@@ -23,25 +23,16 @@ impl Tissue {
             Some(cell) => Some(self.alive.get(&cell).map(|vitals| vitals.birth).ok_or(Refused::NoCell)?),
             None => None,
         };
-        let places = &self.host.places;
-        let has_place = places.occupy();
-        if !has_place && !places.take_stem() {
-            return Err(Refused::NoRoom);
-        }
-        let conceived = match mother {
-            Some(mother) => self.lock().conceive_under(Some(&mother)),
-            None => self.lock().conceive_daughter(),
+        let conceive = |queue: &mut Queue| match mother {
+            Some(mother) => queue.conceive_under(Some(&mother)),
+            None => queue.conceive_daughter(),
         };
-        let Some(birth) = conceived else {
-            if has_place {
-                places.vacate()
-            } else {
-                places.return_stem()
-            }
-            return Err(Refused::Most);
+        let born = match self.bear(false, conceive) {
+            // No place is left, but perhaps a stem.
+            Err(Refused::NoRoom) => self.bear(true, conceive),
+            born => born,
         };
-        self.raise(Place::taken(self, birth));
-        Ok(birth.id.0)
+        born.map(|birth| birth.id.0)
     }
 
     /// Ends a cell when it finished what it has, or with it (`at_once`).
@@ -51,15 +42,9 @@ impl Tissue {
     /// [`Refused::NoCell`] for one that does not live.
     pub fn retire_cell(&self, cell: u64, at_once: bool) -> Result<(), Refused> {
         let vitals = self.alive.get(&cell).map(|vitals| vitals.clone()).ok_or(Refused::NoCell)?;
-        let pick = || self.lock().pick(|tenant| tenant.cell() == cell);
-        match if self.is_shared() { None } else { pick() } {
-            Some(tenant) => tenant.retire(),
-            None => {
-                self.dismiss([cell]);
-                if at_once {
-                    vitals.condemn(Breach::Ended);
-                }
-            }
+        let rested = self.let_go(cell);
+        if at_once && !rested {
+            vitals.condemn(Breach::Ended);
         }
         Ok(())
     }

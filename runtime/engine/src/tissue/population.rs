@@ -13,9 +13,11 @@ use cyte_organism::{
 };
 use tokio::sync::oneshot;
 
-use super::{Place, Tenant, Tissue};
+use super::{Place, Queue, Tenant, Tissue};
 use crate::{
-    call, crowd,
+    call,
+    capability::control::Refused,
+    crowd,
     driver::Driver,
     vitals::{Effort, Vitals},
 };
@@ -183,21 +185,36 @@ impl Tissue {
     /// Makes one more cell, as a daughter of who holds `mother`; from a stem, or from nothing. Says
     /// whether there was one.
     pub fn beget(self: &Arc<Self>, mother: Option<Niche>, from_stem: bool) -> bool {
+        let mother = mother.and_then(|niche| self.holder(niche));
+        self.bear(from_stem, |queue| queue.conceive_under(mother.as_ref())).is_ok()
+    }
+
+    /// Makes a cell that nobody waits for, from a stem or from nothing, of the birth that is conceived.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::NoRoom`] without a stem or place, [`Refused::Most`] without a birth; nothing was taken
+    /// then.
+    pub(super) fn bear(
+        self: &Arc<Self>,
+        from_stem: bool,
+        conceive: impl FnOnce(&mut Queue) -> Option<Birth>,
+    ) -> Result<Birth, Refused> {
         let places = &self.host.places;
         if !(if from_stem { places.take_stem() } else { places.occupy() }) {
-            return false;
+            return Err(Refused::NoRoom);
         }
-        let mother = mother.and_then(|niche| self.holder(niche));
-        let Some(birth) = self.lock().conceive_under(mother.as_ref()) else {
+        let conceived = conceive(&mut self.lock());
+        let Some(birth) = conceived else {
             if from_stem {
                 places.return_stem()
             } else {
                 places.vacate()
             }
-            return false;
+            return Err(Refused::Most);
         };
         self.raise(Place::taken(self, birth));
-        true
+        Ok(birth)
     }
 
     /// Who holds a niche. Where nobody took it over yet, who opened it.
@@ -214,15 +231,24 @@ impl Tissue {
         if self.lock().abandon(niche) {
             return;
         }
-        let Some(Birth { id, .. }) = self.holder(niche) else { return };
+        if let Some(Birth { id, .. }) = self.holder(niche) {
+            self.let_go(id.0);
+        }
+    }
+
+    /// Ends a cell: at once when it rests, else when it finished what it has. Says whether it rested.
+    pub(super) fn let_go(&self, cell: u64) -> bool {
         // A shared cell that rests ends with its last slot, as one that works.
-        let pick = || self.lock().pick(|tenant| tenant.cell() == id.0);
-        match if self.is_shared() { None } else { pick() } {
+        let pick = || self.lock().pick(|tenant| tenant.cell() == cell);
+        let resting = if self.is_shared() { None } else { pick() };
+        let rested = resting.is_some();
+        match resting {
             Some(tenant) => tenant.retire(),
             None => {
-                self.dismiss([id.0]);
+                self.dismiss([cell]);
             }
         }
+        rested
     }
 
     /// Makes successors of one-use cells ready before they are asked for.

@@ -91,14 +91,10 @@ fn capacity(bench: &Bench<'_>) -> Result<f64, BenchError> {
 
 fn one(bench: &Bench<'_>, name: &str, lines: &str, rate: f64) -> Result<Life, BenchError> {
     bench.on_a_host(name, ("burn", &format!("reuse = 1000000\n{lines}")), |server, state| {
-        let (began, ended) = (Instant::now(), std::sync::atomic::AtomicBool::new(false));
+        let began = Instant::now();
         let due = volley::due(&Load::Constant { rate }, LASTS);
-        let (shots, gauges) = std::thread::scope(|scope| {
-            let watching = scope.spawn(|| watcher::watch(state, LOOK, began, &ended));
-            let shots = volley::fire(server.address(), &due, began, bench.args.stop);
-            ended.store(true, std::sync::atomic::Ordering::Relaxed);
-            (shots, watching.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-        });
+        let fire = || volley::fire(server.address(), &due, began, bench.args.stop);
+        let (shots, gauges) = watcher::beside(state, LOOK, began, fire);
         let cells = gauges?.iter().map(|gauge| gauge.cells).max().unwrap_or_default();
         Ok(life(&shots?, cells))
     })

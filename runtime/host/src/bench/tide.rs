@@ -11,7 +11,6 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use cyte_dna::Policy;
@@ -183,18 +182,18 @@ fn one(bench: &Bench<'_>, workload: &Workload, ruler: &Ruler, name: &str) -> Res
     let due = volley::due(&load, workload.seconds);
     // Cells for what comes at first are there when it comes, as in a simulation.
     let began = Instant::now() + Duration::from_millis(500);
-    let ended = AtomicBool::new(false);
-    let (shots, gauges, crash) = std::thread::scope(|scope| {
-        let watching = scope.spawn(|| watcher::watch(&state, LOOK, began, &ended));
-        let crashing = workload.crash.map(|at| {
-            let at = began + Duration::from_secs_f64(at);
-            let (state, address) = (&state, server.address());
-            scope.spawn(move || crash(state, address, at))
-        });
-        let shots = volley::fire(server.address(), &due, began, bench.args.stop);
-        ended.store(true, std::sync::atomic::Ordering::Relaxed);
-        (shots, joined(watching), crashing.map_or(Ok(Nanos(0)), joined))
-    });
+    let fire = || {
+        std::thread::scope(|scope| {
+            let crashing = workload.crash.map(|at| {
+                let at = began + Duration::from_secs_f64(at);
+                let (state, address) = (&state, server.address());
+                scope.spawn(move || crash(state, address, at))
+            });
+            let shots = volley::fire(server.address(), &due, began, bench.args.stop);
+            (shots, crashing.map_or(Ok(Nanos(0)), joined))
+        })
+    };
+    let ((shots, crash), gauges) = watcher::beside(&state, LOOK, began, fire);
     let (shots, gauges) = (shots.map_err(failed)?, gauges.map_err(failed)?);
     let crashed = crash.map_err(failed)?;
     Ok(measure(workload, &load, &shots, &gauges, crashed))
@@ -213,7 +212,7 @@ fn crash(state: &Path, address: SocketAddr, at: Instant) -> Result<Nanos, String
     if dead < half {
         return Err(format!("only {dead} of {half} cells died as they were told to"));
     }
-    Ok(Nanos(u64::try_from(at.elapsed().as_nanos()).unwrap_or(u64::MAX)))
+    Ok(at.elapsed().into())
 }
 
 /// The gene that waits, and the neuron if the ruler is one.

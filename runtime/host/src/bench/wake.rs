@@ -4,7 +4,6 @@
 //! counts how long each took. Bursts on a gene of one message a cell then take stems out of the pool,
 //! and a watcher sees when it is full again.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use cyte_organism::Nanos;
@@ -93,14 +92,10 @@ fn one(bench: &Bench<'_>, number: usize) -> Result<Round, BenchError> {
     };
     let lines = "reuse = 1000000\nconcurrency = 1\nexpress = { max = 256 }\n";
     let gauges = bench.on_a_host(&format!("pool-{number}"), ("sleep_p3", lines), |server, state| {
-        let (began, ended) = (Instant::now() + Duration::from_millis(500), AtomicBool::new(false));
-        std::thread::scope(|scope| {
-            let watching = scope.spawn(|| watcher::watch(state, LOOK, began, &ended));
-            let shots = volley::fire(server.address(), &bursts(), began, bench.args.stop);
-            ended.store(true, Ordering::Relaxed);
-            let gauges = watching.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            shots.and(gauges)
-        })
+        let began = Instant::now() + Duration::from_millis(500);
+        let fire = || volley::fire(server.address(), &bursts(), began, bench.args.stop);
+        let (shots, gauges) = watcher::beside(state, LOOK, began, fire);
+        shots.and(gauges)
     })?;
     Ok(Round {
         p50_us: counted("wake_p50_us")?,

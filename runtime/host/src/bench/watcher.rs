@@ -29,24 +29,35 @@ pub(super) struct Gauge {
 
 /// Asks the host on `state` as often as said until `ended`; times count from `began`, what was before
 /// is left out.
-pub(super) fn watch(
-    state: &Path,
-    every: Duration,
-    began: Instant,
-    ended: &AtomicBool,
-) -> Result<Vec<Gauge>, String> {
+fn watch(state: &Path, every: Duration, began: Instant, ended: &AtomicBool) -> Result<Vec<Gauge>, String> {
     let client = client(state)?;
     let mut gauges = Vec::new();
     while !ended.load(Ordering::Relaxed) {
         let at = Instant::now();
         let levels = client.get("/v1/hormones").map_err(|error| error.why)?;
         if let (Some(since), Some(class)) = (at.checked_duration_since(began), of(&levels)) {
-            let at = Nanos(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX));
+            let at = since.into();
             gauges.push(gauge(at, levels.get("host").unwrap_or(&Value::Null), class));
         }
         std::thread::sleep(every.saturating_sub(at.elapsed()));
     }
     Ok(gauges)
+}
+
+/// Does `work` while the host on `state` is watched, as [`watch`] does.
+pub(super) fn beside<T>(
+    state: &Path,
+    every: Duration,
+    began: Instant,
+    work: impl FnOnce() -> T,
+) -> (T, Result<Vec<Gauge>, String>) {
+    let ended = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let watching = scope.spawn(|| watch(state, every, began, &ended));
+        let done = work();
+        ended.store(true, Ordering::Relaxed);
+        (done, watching.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })
 }
 
 /// Cells of the host on `state` that serve now.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,10 +27,10 @@ use crate::control::find::Place;
 use crate::control::server;
 use crate::error::CliError;
 use crate::log::Show;
+use crate::state::StateFolder;
 use crate::state::trust::{self, FirstTrust};
-use crate::state::{IN_PROJECT, StateFolder};
 use crate::supervise::{Body, CodeHome, Front, GrowConfig, HeadStart, Host, seed};
-use crate::workshop::{Mode, Project};
+use crate::workshop::Mode;
 
 /// How a message travels between the hosts of one process: about as between machines of one room.
 const WEATHER: Weather =
@@ -72,7 +72,7 @@ pub(super) struct Dev {
 
 pub(super) fn run(verb: &Dev, context: &Context) -> Done {
     let project = project::open(&verb.path)?;
-    let state_path = verb.state.clone().unwrap_or_else(|| default_state(&project, &verb.path));
+    let state_path = verb.state.clone().unwrap_or_else(|| project::state_of(&project, &verb.path));
     let mut state = StateFolder::open(&state_path)?;
     let development = Development::begin(&state, &project)?;
     let made = project::make(project, Mode::Build, context)?;
@@ -119,14 +119,6 @@ struct Organism {
     bytes: Vec<u8>,
     germline: Germline,
     code: CodeHome,
-}
-
-fn default_state(project: &Project, path: &Path) -> PathBuf {
-    if path.is_dir() || project.file().is_some() {
-        project.root().join(IN_PROJECT)
-    } else {
-        PathBuf::from(IN_PROJECT)
-    }
 }
 
 /// Opens every host's folder, so that all are known, then grows one after the other.

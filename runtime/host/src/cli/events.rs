@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::table::field;
 use super::{Context, Done, Exit, Which, ask, logs, when};
+use crate::calendar::{clock, stamp};
 use crate::codes::Code;
 use crate::control::client::Client;
 use crate::control::find::find;
@@ -92,12 +93,12 @@ fn kept_line(event: &Value, me: &str) -> String {
         Some(host) if host != me => &["epoch", "number"],
         _ => &["host", "epoch", "number"],
     };
-    one_line(event, when::stamp, hidden)
+    one_line(event, stamp, hidden)
 }
 
 /// `12:03:04.567  cell-died  gene=front cell=3 reason=trap`, in UTC.
 fn line(event: &Value) -> String {
-    one_line(event, when::clock, &[])
+    one_line(event, clock, &[])
 }
 
 fn one_line(event: &Value, time: impl Fn(u64) -> String, hidden: &[&str]) -> String {

@@ -48,7 +48,6 @@ use crate::codes::Code;
 use crate::error::CliError;
 use crate::voice;
 pub use output::{Context, Output};
-pub(crate) use when::stamp;
 
 /// How a verb ended that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! From a path to built genes, shared by `build`, `check`, `run` and `dna pack`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use cyte_dna::{Descent, Draft, Gene, GeneLimits, Grants, Role};
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::Context;
 use crate::codes::Code;
 use crate::error::CliError;
+use crate::state::IN_PROJECT;
 use crate::state::trust::dna_error;
 use crate::workshop::{Built, Env, Kind, LineNotes, Mode, Notes, Project, Silent, WorkshopError};
 
@@ -34,6 +35,16 @@ pub(super) struct MadeGene {
 /// [`Code::Manifest`] for a fault in `dna.toml`, [`Code::Missing`] when there is nothing to run.
 pub(super) fn open(path: &Path) -> Result<Project, CliError> {
     Project::open(path).map_err(|error| workshop_error(&error))
+}
+
+/// Where the state of the project at `path` is unless somebody says otherwise: in the project; a bare
+/// component has none, so here.
+pub(super) fn state_of(project: &Project, path: &Path) -> PathBuf {
+    if path.is_dir() || project.file().is_some() {
+        project.root().join(IN_PROJECT)
+    } else {
+        PathBuf::from(IN_PROJECT)
+    }
 }
 
 /// Builds every gene of `project` and looks at what it exports.

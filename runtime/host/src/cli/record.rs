@@ -7,7 +7,8 @@ use cyte_organism::flight::Recording;
 use serde_json::{Value, json};
 
 use super::table::{bytes, field};
-use super::{Context, Done, Exit, Which, ask, files, stamp};
+use super::{Context, Done, Exit, Which, ask, files};
+use crate::calendar::file_stamp;
 use crate::error::CliError;
 use crate::flight::EXTENSION;
 
@@ -32,7 +33,7 @@ pub(super) fn run(verb: &Record, context: &Context) -> Done {
     let file = ask::host(&verb.which, context)?.bytes("/v1/flight")?;
     let recording = Recording::from_bytes(&file)
         .map_err(|error| super::replay::unusable("what the host sent", &error))?;
-    let usual = || format!("{}.{EXTENSION}", stamp(recording.about.made_ms).replace([':', '.'], "-")).into();
+    let usual = || format!("{}.{EXTENSION}", file_stamp(recording.about.made_ms)).into();
     let out = verb.out.clone().unwrap_or_else(usual);
     files::write(&out, &file, 0o600).map_err(|error| CliError {
         help: Some("cyte record --out FILE names another place".into()),

@@ -16,7 +16,8 @@ use cyte_organism::sim::picture;
 use serde_json::{Value, json};
 
 use super::sim::beside;
-use super::{Context, Done, Exit, files, stamp};
+use super::{Context, Done, Exit, files};
+use crate::calendar::stamp;
 use crate::codes::Code;
 use crate::error::CliError;
 

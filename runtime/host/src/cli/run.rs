@@ -120,13 +120,11 @@ impl Source {
         Ok(Self::Project(Box::new(project::open(path)?), path.to_owned()))
     }
 
-    /// In the project; a bundle or a bare component has none, so here.
+    /// A bundle has no project, so here.
     fn default_state(&self) -> PathBuf {
         match self {
-            Self::Project(project, path) if path.is_dir() || project.file().is_some() => {
-                project.root().join(IN_PROJECT)
-            }
-            _ => PathBuf::from(IN_PROJECT),
+            Self::Project(project, path) => project::state_of(project, path),
+            Self::Bundle(_) => PathBuf::from(IN_PROJECT),
         }
     }
 }

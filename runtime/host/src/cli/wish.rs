@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::table::{field, labels, table};
 use super::{Context, Done, Exit, Which, ask, files};
+use crate::calendar::clock;
 use crate::codes::Code;
 use crate::control::client::{Client, escape};
 use crate::control::find::Running;
@@ -214,7 +215,7 @@ fn followed_text(value: &Value) -> String {
 
 fn change_row(change: &Value, wish: Option<&Value>) -> String {
     let count = wish.map_or_else(|| "deleted".to_owned(), |wish| field(wish, "count"));
-    let at = super::when::clock(change.get("at_ms").and_then(Value::as_u64).unwrap_or(0));
+    let at = clock(change.get("at_ms").and_then(Value::as_u64).unwrap_or(0));
     let [revision, gene, origin] = ["revision", "gene", "origin"].map(|key| field(change, key));
     format!("{revision:<9} {at}  {gene:<14} {origin:<9} {count}")
 }
@@ -285,13 +286,7 @@ fn history_text(answer: &Value) -> String {
             let wish = change.get("wish").filter(|wish| !wish.is_null());
             let count = wish.map_or_else(|| "deleted".to_owned(), |wish| field(wish, "count"));
             let at = change.get("at_ms").and_then(Value::as_u64).unwrap_or(0);
-            vec![
-                field(change, "revision"),
-                super::when::clock(at),
-                field(change, "gene"),
-                field(change, "origin"),
-                count,
-            ]
+            vec![field(change, "revision"), clock(at), field(change, "gene"), field(change, "origin"), count]
         })
         .collect();
     table(&["REVISION", "AT (UTC)", "GENE", "BY", "COUNT"], &rows)

@@ -1,21 +1,16 @@
 //! Cells by an operator's word: one more, one less.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use cyte_engine::capability::control::Refused;
 use http::{Response, StatusCode};
 use serde_json::json;
 use tokio::sync::oneshot;
-use tokio::time::timeout;
 
-use super::HostView;
 use super::server::{Body, answered, failed};
+use super::{HostView, governed};
 use crate::codes::Code;
 use crate::error::CliError;
-
-/// How long the governor may take to answer.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What became of an order, as soon as the governor says so: the cell that was made, or told to end.
 pub type Ordered = oneshot::Receiver<Result<u64, Refused>>;
@@ -59,12 +54,10 @@ pub(super) async fn order(
         Err(error) => return failed(StatusCode::BAD_REQUEST, &error),
     };
     let gene = name.split('#').next().unwrap_or_default();
-    let answer = match timeout(PATIENCE, ordered).await {
-        Ok(Ok(Ok(cell))) => {
-            Ok(json!({"v": 1, "verb": verb, "asked": name, "cell": format!("{gene}#{cell}")}))
-        }
-        Ok(Ok(Err(why))) => Err(refused(what, gene, why)),
-        _ => Err(CliError::new(Code::Control, what, "the governor did not answer within a second")),
+    let answer = match governed::answer(ordered, &what).await {
+        Ok(Ok(cell)) => Ok(json!({"v": 1, "verb": verb, "asked": name, "cell": format!("{gene}#{cell}")})),
+        Ok(Err(why)) => Err(refused(what, gene, why)),
+        Err(silent) => Err(silent),
     };
     answered(answer, StatusCode::CONFLICT)
 }

@@ -1,19 +1,16 @@
 //! The question for a recording: the file's bytes, as `cyte record` writes them.
 
-use std::time::Duration;
-
 use cyte_organism::flight::Recording;
 use http::{Response, StatusCode};
 use tokio::sync::oneshot;
-use tokio::time::timeout;
 
-use super::HostView;
 use super::server::{Body, binary, failed};
+use super::{HostView, governed};
 use crate::codes::Code;
 use crate::error::CliError;
 
-/// How long the governor may take to hand out what it holds.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// What cannot be done where nobody answers.
+const WHAT: &str = "cannot record";
 
 /// A recording, as soon as the governor hands it out.
 pub type Recorded = oneshot::Receiver<Recording>;
@@ -24,16 +21,15 @@ pub(super) async fn flight(view: &dyn HostView) -> Response<Body> {
         Ok(recorded) => recorded,
         Err(error) => return failed(StatusCode::SERVICE_UNAVAILABLE, &error),
     };
-    let silent = |why: &str| {
-        let error = CliError::new(Code::Control, "cannot record", why).help("ask again: cyte record");
-        failed(StatusCode::SERVICE_UNAVAILABLE, &error)
-    };
-    let Ok(Ok(recording)) = timeout(PATIENCE, recorded).await else {
-        return silent("the governor did not answer within a second");
+    let silent =
+        |error: CliError| failed(StatusCode::SERVICE_UNAVAILABLE, &error.help("ask again: cyte record"));
+    let recording = match governed::answer(recorded, WHAT).await {
+        Ok(recording) => recording,
+        Err(error) => return silent(error),
     };
     // Some megabytes are hashed.
     match tokio::task::spawn_blocking(move || recording.to_bytes()).await {
         Ok(bytes) if !bytes.is_empty() => binary(bytes),
-        _ => silent("the host stops"),
+        _ => silent(CliError::new(Code::Control, WHAT, "the host stops")),
     }
 }

@@ -1,7 +1,6 @@
 //! Questions about hormones, what a cell felt, and the one write: release.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use cyte_organism::ReleaseError;
 use cyte_organism::law::Trace;
@@ -11,18 +10,18 @@ use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
-use tokio::time::timeout;
 
-use super::HostView;
 use super::server::{Body, answered, failed, object};
+use super::{HostView, governed};
 use crate::codes::Code;
 use crate::error::CliError;
 use crate::hormones::Hormone;
 
 /// The longest body of a release, in bytes.
 const RELEASE_MAX: usize = 1_024;
-/// How long the governor may take to answer.
-const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What cannot be done where the governor says nothing.
+const SILENT: &str = "cannot ask the governor";
 
 /// What a cell felt, as soon as the governor says so.
 pub type Felt = oneshot::Receiver<Option<Trace>>;
@@ -62,12 +61,12 @@ pub(super) async fn felt(cell: &str, view: &dyn HostView) -> Response<Body> {
         Ok(felt) => felt,
         Err(error) => return failed(StatusCode::NOT_FOUND, &error),
     };
-    match timeout(PATIENCE, felt).await {
-        Ok(Ok(felt)) => {
+    match governed::answer(felt, SILENT).await {
+        Ok(felt) => {
             let felt = felt.map(|trace| json!({"why": trace.to_string(), "trace": trace}));
             object(&json!({"v": 1, "cell": cell, "felt": felt}))
         }
-        _ => failed(StatusCode::SERVICE_UNAVAILABLE, &silent()),
+        Err(error) => failed(StatusCode::SERVICE_UNAVAILABLE, &error),
     }
 }
 
@@ -96,14 +95,10 @@ pub(super) async fn release(body: Incoming, view: Arc<dyn HostView>, uid: u32) -
         Ok(released) => released,
         Err(error) => return failed(StatusCode::BAD_REQUEST, &error),
     };
-    let answer = match timeout(PATIENCE, released).await {
-        Ok(Ok(Ok(()))) => Ok(json!({"v": 1, "hormone": hormone.to_string(), "strength": strength})),
-        Ok(Ok(Err(why))) => Err(refused(why.to_string())),
-        _ => Err(silent()),
+    let answer = match governed::answer(released, SILENT).await {
+        Ok(Ok(())) => Ok(json!({"v": 1, "hormone": hormone.to_string(), "strength": strength})),
+        Ok(Err(why)) => Err(refused(why.to_string())),
+        Err(silent) => Err(silent),
     };
     answered(answer, StatusCode::BAD_REQUEST)
-}
-
-fn silent() -> CliError {
-    CliError::new(Code::Control, "cannot ask the governor", "it did not answer within a second")
 }

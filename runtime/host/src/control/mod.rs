@@ -8,6 +8,7 @@ mod cells;
 pub mod client;
 pub mod find;
 mod flight;
+mod governed;
 mod hormones;
 mod hosts;
 mod limits;

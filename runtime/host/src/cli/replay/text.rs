@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use cyte_organism::flight::{Row, Verdict};
 
 use super::{Deed, Flown};
-use crate::cli::stamp;
+use crate::calendar::stamp;
 use crate::cli::table::table;
 
 /// Deeds that are shown; the last ones, as they are what led to the recording.
