@@ -346,6 +346,11 @@ impl Vitals {
         now
     }
 
+    /// Whether the guest was interrupted while it computed and was not polled since.
+    pub(crate) fn waits_for_core(&self) -> bool {
+        self.has_yielded.load(Relaxed) && self.inflight() > 0
+    }
+
     /// Called from the epoch callback, inside a poll.
     pub(crate) fn tick(&self) -> Tick {
         let spent = self.clock.now().since(Nanos(self.polled.load(Relaxed)));

@@ -32,6 +32,16 @@ pub const BUSY_HALF_LIFE: Nanos = Nanos::from_millis(50);
 /// How long the anti-hormone of full cores lasts after the last tick that felt them.
 pub const SUPPRESSION: Nanos = Nanos::from_millis(100);
 
+/// A class whose messages need less than this share of their time for computing (as a part) mostly
+/// waits: full cores are no reason to hold it back.
+pub const COMPUTES_SHARE: u64 = 4;
+
+/// Half-life of the average of cells that wait for a core.
+pub const CROWD_HALF_LIFE: Nanos = Nanos::from_millis(100);
+
+/// Cells that may wait for a core, beyond one for each core, before some go.
+pub const CROWD_MAX: f64 = 0.75;
+
 /// The heaviest a hormone that a guest releases can weigh, against 1 of the host's own report.
 pub const RELEASE_WEIGHT: f64 = 0.25;
 

@@ -80,6 +80,8 @@ pub struct Tally {
     pub held: Nanos,
     /// The part of it that was CPU time.
     pub computed: Nanos,
+    /// Cells that stay and whose guest computes and waits for a core right now.
+    pub stalled: u32,
     /// How long it takes to make a cell.
     pub activation: Nanos,
     /// Cells that ended by use, age or memory and left no successor.
@@ -108,7 +110,7 @@ impl Tissue {
     /// is asked for.
     pub fn look(&self, cells: &mut Vec<Reading>) -> Tally {
         cells.clear();
-        let (mut carried, mut eldest) = (0, None::<Birth>);
+        let (mut carried, mut stalled, mut eldest) = (0, 0, None::<Birth>);
         for entry in &self.alive {
             let vitals = entry.value();
             let reading = self.reading(vitals);
@@ -118,9 +120,10 @@ impl Tissue {
             if eldest.is_none_or(|eldest| vitals.birth.niche < eldest.niche) {
                 eldest = Some(vitals.birth);
             }
+            stalled += u32::from(reading.phase == Phase::Ready && vitals.waits_for_core());
             cells.push(reading);
         }
-        let tally = self.tally(cells, carried, eldest);
+        let tally = Tally { stalled, ..self.tally(cells, carried, eldest) };
         cells.sort_unstable_by_key(|reading| reading.niche);
         tally
     }
@@ -160,6 +163,7 @@ impl Tissue {
             served: self.work.served.load(Relaxed),
             held: Nanos(self.work.held.load(Relaxed)),
             computed: Nanos(self.work.computed.load(Relaxed)),
+            stalled: 0,
             activation: Nanos(self.work.activation.load(Relaxed)),
             worn: counts.worn,
             born,

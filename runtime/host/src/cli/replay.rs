@@ -89,7 +89,9 @@ pub(super) fn run(verb: &Replay, context: &Context) -> Done {
 pub(super) fn unusable(name: &str, error: &RecordingError) -> CliError {
     let help = match error {
         RecordingError::Newer { .. } => "run the newer cyte, or record again: cyte record --out FILE",
-        RecordingError::Unreadable { .. } => "replay it with the version that recorded it",
+        RecordingError::Older { .. } | RecordingError::Unreadable { .. } => {
+            "replay it with the version that recorded it"
+        }
         _ => "cyte record --out FILE makes a recording of a running host",
     };
     CliError::new(Code::Recording, format!("cannot replay `{name}`"), error.to_string()).help(help)

@@ -290,6 +290,7 @@ fn sample<'a>((at, (seen, service)): (usize, (&'a Seen, &Service)), truth: f64) 
         arrived: tally.arrived,
         service: Nanos(service.mean_held as u64),
         computing: Nanos((service.mean_computed * truth) as u64),
+        stalled: tally.stalled,
         activation: tally.activation,
         retired: tally.worn,
     }

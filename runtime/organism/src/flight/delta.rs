@@ -21,15 +21,17 @@ pub(super) struct Counts {
     pub(super) arrived: u64,
     pub(super) service: Nanos,
     pub(super) computing: Nanos,
+    pub(super) stalled: u32,
     pub(super) activation: Nanos,
     pub(super) retired: u64,
 }
 
 impl Counts {
     fn of(sample: &ClassSample<'_>) -> Self {
-        let ClassSample { queued, peak, head, arrived, service, computing, activation, retired, .. } =
-            *sample;
-        Self { queued, peak, head, arrived, service, computing, activation, retired }
+        let ClassSample {
+            queued, peak, head, arrived, service, computing, stalled, activation, retired, ..
+        } = *sample;
+        Self { queued, peak, head, arrived, service, computing, stalled, activation, retired }
     }
 }
 
@@ -69,7 +71,8 @@ pub(super) struct Known {
 impl Known {
     /// This as the law takes it.
     pub(super) fn sample(&self, class: ClassId) -> ClassSample<'_> {
-        let Counts { queued, peak, head, arrived, service, computing, activation, retired } = self.counts;
+        let Counts { queued, peak, head, arrived, service, computing, stalled, activation, retired } =
+            self.counts;
         ClassSample {
             class,
             cells: &self.cells,
@@ -79,6 +82,7 @@ impl Known {
             arrived,
             service,
             computing,
+            stalled,
             activation,
             retired,
         }
@@ -259,6 +263,7 @@ mod tests {
             arrived,
             service: Nanos(0),
             computing: Nanos(0),
+            stalled: 0,
             activation: Nanos(0),
             retired: 0,
         }

@@ -18,7 +18,7 @@ use crate::Nanos;
 
 const MAGIC: &[u8; 8] = b"CYTEFLY\n";
 /// The version of the format that this code writes and reads.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 const HEAD: usize = 8 + 4 + 8;
 const DIGEST: usize = 32;
 /// The longest name of a version that a recording may carry, in bytes.
@@ -59,6 +59,12 @@ pub enum RecordingError {
     /// From the future.
     #[error("its format is {found}, and this cyte reads up to {FORMAT}")]
     Newer {
+        /// Its version.
+        found: u32,
+    },
+    /// From the past: the law has learnt to see more since.
+    #[error("its format is {found}, and this cyte reads {FORMAT}")]
+    Older {
         /// Its version.
         found: u32,
     },
@@ -181,8 +187,11 @@ fn body(bytes: &[u8]) -> Result<&[u8], RecordingError> {
     }
     let (body, digest) = rest.split_last_chunk::<DIGEST>().ok_or(short)?;
     let before = bytes.get(..bytes.len().saturating_sub(DIGEST)).unwrap_or_default();
-    if Digest::of(before).as_bytes() != digest || version != FORMAT {
+    if Digest::of(before).as_bytes() != digest {
         return Err(RecordingError::Damaged);
+    }
+    if version < FORMAT {
+        return Err(RecordingError::Older { found: version });
     }
     Ok(body)
 }
@@ -232,16 +241,16 @@ mod tests {
         }
         assert!(matches!(error(&[&good[..], b"x"].concat()), RecordingError::Length { .. }));
         let mut newer = good.clone();
-        newer[8] = 2;
-        assert_eq!(error(&newer), RecordingError::Newer { found: 2 });
-        for at in [8, 25, good.len() / 2, good.len() - 1] {
+        newer[8] = FORMAT as u8 + 1;
+        assert_eq!(error(&newer), RecordingError::Newer { found: FORMAT + 1 });
+        for at in [25, good.len() / 2, good.len() - 1] {
             let mut changed = good.clone();
             changed[at] ^= 1;
             assert_eq!(error(&changed), RecordingError::Damaged, "{at}");
         }
         let mut older = good.clone();
-        older[8] = 0;
-        assert_eq!(error(&sealed(older)), RecordingError::Damaged);
+        older[8] = FORMAT as u8 - 1;
+        assert_eq!(error(&sealed(older)), RecordingError::Older { found: FORMAT - 1 });
         let large = vec![0; limits::FLIGHT_FILE_BYTES as usize + 1];
         assert_eq!(error(&large), RecordingError::TooLarge);
         // Words that no host writes: they would reach terminals and names of files.

@@ -257,6 +257,7 @@ mod tests {
             arrived: now.0,
             service: Nanos(1),
             computing: Nanos(0),
+            stalled: 0,
             activation: Nanos(1),
             retired: 0,
         };

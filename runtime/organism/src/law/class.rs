@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::peak::Peak;
 use super::{Advice, ClassSample, Trace, Transport};
 use crate::Nanos;
-use crate::constants::{ClassSpec, Constants, DRAIN_MIN, RATE_HALF_LIFE};
+use crate::constants::{
+    COMPUTES_SHARE, CROWD_HALF_LIFE, CROWD_MAX, ClassSpec, Constants, DRAIN_MIN, RATE_HALF_LIFE,
+};
 use crate::endocrine::{Endocrine, Packet, Scale};
 use crate::family::{Census, Family, Member};
 
@@ -69,6 +71,8 @@ pub(crate) struct Class {
     pub(crate) useful: u32,
     /// Whether its messages mostly compute.
     pub(crate) computes: bool,
+    /// Cells that wait for a core, averaged, above those that the cores can take up without a gap.
+    pub(crate) crowd: f64,
     /// See [`super::Demand::soon_ppm`].
     pub(crate) soon_ppm: u32,
     peak: Peak,
@@ -98,6 +102,7 @@ impl Class {
             fair: None,
             useful: u32::MAX,
             computes: false,
+            crowd: 0.0,
             soon_ppm: 0,
             peak: Peak::default(),
             is_known: false,
@@ -176,6 +181,36 @@ impl Class {
         for member in self.family.members_mut() {
             member.released = None;
         }
+    }
+
+    /// What one more cell would be worth on so many cores (0 where the host does not know).
+    pub(crate) fn weigh_cores(&mut self, elapsed: Nanos, cores: u32, sample: &ClassSample<'_>) {
+        let spare = if cores == 0 { 0.0 } else { f64::from(sample.stalled) - f64::from(cores) };
+        self.crowd += (spare - self.crowd) * part(elapsed, CROWD_HALF_LIFE);
+        let is_known = sample.service > Nanos(0);
+        self.computes = if is_known {
+            sample.computing.0 > sample.service.0 / COMPUTES_SHARE
+        } else {
+            sample.stalled > 0
+        };
+        self.useful = match cores {
+            0 => u32::MAX,
+            // Who waits for a core would only wait beside more of its kind.
+            cores if sample.stalled >= cores => self.living(),
+            cores if is_known => driven(cores, self.spec.slots, sample).saturating_add(2),
+            // Before the first message ended: who is inside and does not compute waits for something else.
+            cores => {
+                let computing = if sample.stalled > 0 { sample.stalled.saturating_add(cores) } else { 0 };
+                let inside = u32::try_from(self.census.inflight).unwrap_or(u32::MAX);
+                let elsewhere = inside.div_ceil(self.spec.slots.max(1)).saturating_sub(computing);
+                elsewhere.saturating_add(cores).saturating_add(2)
+            }
+        };
+    }
+
+    /// Whether there are cells that only wait for the cores beside others of their class.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.computes && self.crowd > CROWD_MAX
     }
 
     fn count(&mut self, elapsed: Nanos, sample: &ClassSample<'_>) {
@@ -338,6 +373,14 @@ impl Class {
 }
 
 /// The part of a difference that an average with `half_life` makes up in `elapsed`.
+/// Cells of a class that so many cores can drive at once.
+fn driven(cores: u32, slots: u32, sample: &ClassSample<'_>) -> u32 {
+    let computing = u128::from(sample.computing.0) * u128::from(slots);
+    let driven = (u128::from(cores) * u128::from(sample.service.0)).checked_div(computing);
+    // What never computes is driven by any core.
+    driven.and_then(|driven| u32::try_from(driven).ok()).unwrap_or(u32::MAX)
+}
+
 pub(super) fn part(elapsed: Nanos, half_life: Nanos) -> f64 {
     1.0 - libm::exp2(-(elapsed.0 as f64) / half_life.0.max(1) as f64)
 }

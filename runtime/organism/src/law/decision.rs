@@ -46,6 +46,8 @@ pub enum Cause {
     Pressure,
     /// A bound was lowered below what lives.
     Bound,
+    /// The cores are full: it only waited for them beside others of its class.
+    Cores,
 }
 
 impl fmt::Display for Cause {
@@ -57,6 +59,7 @@ impl fmt::Display for Cause {
             Self::Surplus => "surplus",
             Self::Pressure => "pressure",
             Self::Bound => "bound",
+            Self::Cores => "cores",
         })
     }
 }

@@ -81,6 +81,8 @@ pub struct ClassSample<'a> {
     pub service: Nanos,
     /// The part of it that is CPU time; 0 where nothing was measured yet.
     pub computing: Nanos,
+    /// Cells that stay and whose guest computes and waits for a core right now.
+    pub stalled: u32,
     /// `A`: from commitment to serving.
     pub activation: Nanos,
     /// Cells retired by use, age or memory since the host started, and not succeeded in their
@@ -138,8 +140,12 @@ impl Demand {
     pub fn may_take(&self, queued: u32, busy: u32, pending: u32, placed: u32, stems: u32) -> bool {
         let soon = u64::from(busy) * u64::from(self.soon_ppm) / 1_000_000;
         let spoken_for = u64::from(pending) * u64::from(self.slots) + soon;
-        let is_open = self.is_open || placed < self.driven;
-        is_open && stems > self.floor && placed < self.max && u64::from(queued) > spoken_for
+        self.may_grow(placed) && stems > self.floor && u64::from(queued) > spoken_for
+    }
+
+    /// Whether more than `placed` cells would serve anybody sooner.
+    pub fn may_grow(&self, placed: u32) -> bool {
+        (self.is_open || placed < self.driven) && placed < self.max
     }
 }
 
@@ -311,8 +317,7 @@ impl Law {
         for sample in samples {
             if let Some(class) = self.classes.get_mut(&sample.class) {
                 class.sense(now, elapsed, &self.constants, self.transport, sample);
-                class.useful = useful(host.cores, class.spec.slots, sample);
-                class.computes = sample.computing.0 > sample.service.0 / COMPUTES_SHARE;
+                class.weigh_cores(elapsed, host.cores, sample);
             }
         }
         let births = self.births as u32;
@@ -453,18 +458,6 @@ impl Law {
         });
         self.deadline = clock.into_iter().chain(reflexes).min();
     }
-}
-
-/// A class whose messages need less than this share of their time for computing mostly waits: full
-/// cores are no reason to hold it back.
-const COMPUTES_SHARE: u64 = 4;
-
-/// Cells of a class that the cores can drive at once, and one more to hand over without a gap.
-fn useful(cores: u32, slots: u32, sample: &ClassSample<'_>) -> u32 {
-    let computing = u128::from(sample.computing.0) * u128::from(slots);
-    let driven = (u128::from(cores) * u128::from(sample.service.0)).checked_div(computing);
-    // Nothing known, no bound.
-    driven.filter(|_| cores > 0).and_then(|driven| u32::try_from(driven + 2).ok()).unwrap_or(u32::MAX)
 }
 
 /// How often a law looks again that wants more stems and has no room for them.

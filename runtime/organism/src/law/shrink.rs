@@ -1,5 +1,5 @@
-//! Deaths: voluntary ones at the rate of the surplus, those that make room for another class, and
-//! those above a lowered bound. All drain first, idle cells go first.
+//! Deaths: voluntary ones at the rate of the surplus, those that make room for another class, those
+//! that only wait for full cores, and those above a lowered bound. All drain first, idle cells go first.
 
 use super::{Act, Cause, ClassId, Decision, Law, Run};
 use crate::Nanos;
@@ -50,6 +50,9 @@ fn doomed(run: &Run<'_>, class: &mut Class, since: Nanos, is_greediest: bool) ->
     }
     if is_greediest && let Some(fair) = class.fair {
         return (Cause::Pressure, living.saturating_sub(fair as u32).max(1));
+    }
+    if class.is_crowded() {
+        return (Cause::Cores, 1);
     }
     if class.view.growth > 0.0 {
         class.deaths = 0.0;

@@ -152,6 +152,8 @@ impl Stand {
             arrived: class.arrived,
             service: nanos(class.service_us),
             computing: nanos(class.computing_us),
+            // The bound of full cores is the law's own, whoever leads it.
+            stalled: 0,
             activation: nanos(class.activation_us),
             retired: class.retired,
         }

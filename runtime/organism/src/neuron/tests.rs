@@ -198,6 +198,7 @@ fn a_look_holds_what_the_law_was_shown() {
         arrived: 7,
         service: Nanos(1_999),
         computing: Nanos(0),
+        stalled: 0,
         activation: Nanos::from_millis(3),
         retired: 1,
     };

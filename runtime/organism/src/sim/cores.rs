@@ -13,6 +13,8 @@ pub(super) struct Job<T> {
     pub(super) owner: T,
     pub(super) left: Nanos,
     since: Nanos,
+    /// Whether it was interrupted, and so computes for longer than a turn.
+    is_interrupted: bool,
 }
 
 /// The cores of a host.
@@ -45,7 +47,7 @@ impl<T: Copy> Cores<T> {
 
     /// Somebody woke with work to do.
     pub(super) fn wake(&mut self, now: Nanos, owner: T, left: Nanos) {
-        self.waiting.push_back(Job { owner, left, since: now });
+        self.waiting.push_back(Job { owner, left, since: now, is_interrupted: false });
     }
 
     /// Gives a free core to the one who waited longest; the turn ends at the instant returned.
@@ -67,8 +69,14 @@ impl<T: Copy> Cores<T> {
         self.count(now);
         self.free += 1;
         if job.left > Nanos(0) {
-            self.waiting.push_back(Job { since: now, ..job });
+            self.waiting.push_back(Job { since: now, is_interrupted: true, ..job });
         }
+    }
+
+    /// Work of such owners that was interrupted and waits for its next turn.
+    pub(super) fn stalled(&self, is_its: impl Fn(&T) -> bool) -> u32 {
+        let of = self.waiting.iter().filter(|job| job.is_interrupted && is_its(&job.owner));
+        u32::try_from(of.count()).unwrap_or(u32::MAX)
     }
 
     /// Mean delay from woken to polled since it was last asked.

@@ -478,7 +478,10 @@ impl Plant {
             .tissues
             .iter()
             .enumerate()
-            .map(|(class, tissue)| tissue.sample(class, millis(wake)))
+            .map(|(class, tissue)| {
+                let stalled = self.cores.stalled(|task| task.class == class);
+                tissue.sample(class, stalled, millis(wake))
+            })
             .collect();
         let mut orders = std::mem::take(&mut self.orders);
         let look = Look { now, host, samples: &samples, gauges: &gauges };

@@ -91,7 +91,7 @@ impl Tissue {
         gauge
     }
 
-    pub(super) fn sample(&self, class: usize, activation: Nanos) -> ClassSample<'_> {
+    pub(super) fn sample(&self, class: usize, stalled: u32, activation: Nanos) -> ClassSample<'_> {
         ClassSample {
             class: ClassId(class as u32),
             cells: self.cells.last_readings(),
@@ -101,6 +101,7 @@ impl Tissue {
             arrived: self.arrived,
             service: Nanos(self.service as u64),
             computing: if self.service > 0.0 { millis(self.plan.cpu_ms) } else { Nanos(0) },
+            stalled,
             activation,
             retired: 0,
         }

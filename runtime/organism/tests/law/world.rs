@@ -112,6 +112,7 @@ impl World {
                 arrived: tissue.arrived,
                 service: Nanos::from_millis(50),
                 computing: self.computing,
+                stalled: 0,
                 activation: self.activation,
                 retired: tissue.retired,
             })
