@@ -153,6 +153,7 @@ fn governor_with(tissue: &Arc<Fake>, switch: Switch) -> (Governor, Ear, Arc<Even
         constants: Constants::new(&policy.hormones, &policy.pool).unwrap(),
         ground: Box::new(Garden(Arc::new(Mutex::new((0, 100))))),
         awake: false,
+        egg: Egg::lay(Nanos(0), EventLog::new(None)),
         levels: Arc::default(),
         neuron: None,
         flight: Arc::default(),
