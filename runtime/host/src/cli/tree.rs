@@ -41,12 +41,8 @@ fn core_text(cell: &Value) -> String {
     let age = cell.get("age_ms").and_then(Value::as_u64).map_or_else(|| "-".into(), span);
     let did = cell.get("did").and_then(Value::as_object).cloned().unwrap_or_default();
     let did: String = did.iter().map(|(what, count)| format!(", {count} {what}")).collect();
-    let mother = match cell.get("mother").and_then(Value::as_str) {
-        Some(mother) => format!(", daughter of {mother}"),
-        None => String::new(),
-    };
     let (name, role, state) = (field(cell, "cell"), field(cell, "role"), field(cell, "state"));
-    format!("{name}  {role}, {state}, {age} old, holds {}{did}{mother}", field(cell, "seat"))
+    format!("{name}  {role}, {state}, {age} old, holds {}{did}", field(cell, "seat"))
 }
 
 fn gene_node(gene: &Value, all: &[Value]) -> Node {
@@ -156,6 +152,28 @@ mod tests {
              │  │  └─ front#4  ready, 2s old, 4 uses, generation 0, daughter of #2\n\
              │  └─ front#5  ready, 2s old, 5 uses, generation 0\n\
              └─ clean  task  resting\n"
+        );
+    }
+
+    #[test]
+    fn all_descend_from_the_egg_and_orphans_stand_below_whoever_adopted_them() {
+        let mut orphan = cell(4, Some(2));
+        orphan["adopted_by"] = 1.into();
+        let core = |name: &str, role: &str| json!({"cell": name, "role": role, "state": "serving", "age_ms": 3_000, "seat": "the law", "did": {"looks": 9}});
+        let answer = json!({
+            "organism": "shop", "version": 3, "digest": "0123456789abcdef",
+            "genes": [{"gene": "front", "role": "drone", "routes": [], "labels": {}}],
+            "core": [core("egg#1", "neuron"), core("egg#2", "messenger"), core("front#1", "drone")],
+            "cells": [cell(1, None), orphan],
+        });
+        assert_eq!(
+            text(&answer),
+            "shop  version 3, DNA 0123456789ab\n\
+             └─ egg#1  neuron, serving, 3s old, holds the law, 9 looks\n   \
+             ├─ egg#2  messenger, serving, 3s old, holds the law, 9 looks\n   \
+             └─ front  drone\n      \
+             └─ front#1  ready, 2s old, 1 uses, generation 0\n         \
+             └─ front#4  ready, 2s old, 4 uses, generation 0, daughter of #2, adopted by #1\n"
         );
     }
 
