@@ -91,12 +91,12 @@ impl Egg {
         self.looks.fetch_add(1, Relaxed);
     }
 
-    /// The egg divides, once: mother and first daughter take their roles.
-    pub fn divide(&self, now: Nanos, spark: Spark) {
+    /// The egg divides, once: mother and first daughter take their roles. Says whether it did just now.
+    pub fn divide(&self, now: Nanos, spark: Spark) -> bool {
         {
             let mut life = self.lock();
             if life.divided.is_some() {
-                return;
+                return false;
             }
             life.divided = Some(now);
         }
@@ -112,6 +112,7 @@ impl Egg {
         });
         self.events.record(became(MOTHER, "neuron", LAW));
         self.events.record(became(MESSENGER, "messenger", GATEWAY));
+        true
     }
 
     /// Cell `number` of `gene` is the first drone that lives on this host, the egg's second daughter;

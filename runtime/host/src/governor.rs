@@ -440,7 +440,7 @@ impl Governor {
         for (population, seen) in self.populations.iter().zip(self.homeostasis.seen_mut()) {
             seen.tally = population.look(&mut seen.cells);
         }
-        self.wake(now);
+        let has_woken = self.wake(now);
         let look = self.expression.look(now, &self.populations);
         let has_expressed = self.express(now, look);
         for (population, seen) in self.populations.iter().zip(self.homeostasis.seen_mut()) {
@@ -454,6 +454,10 @@ impl Governor {
         self.take_census(now, self.due.is_none());
         if has_expressed || has_borne {
             self.look_by(now + AFTER_AN_EXPRESSION);
+        }
+        if has_woken {
+            // The pool is raised at the next look: a budget fills with time.
+            self.look_by(now + self.homeostasis.constants().tick);
         }
         if let Some(again) = self.expression.due() {
             self.look_by(again);

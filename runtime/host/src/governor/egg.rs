@@ -1,8 +1,8 @@
 //! The egg in the governor's loop: when it divides, who its first drone is, and that one drone stays.
 //!
 //! Three core cells are the least that an organism rests at. Two of them are the host's own code and
-//! never end; the third is a cell of Wasm. Where the law would let the last one go, it sees a minimum
-//! of one for its gene; where the last one died, a new one is prepared, unless cells of that gene die
+//! never end; the third is a cell of Wasm. Where the law would let the last one go, which no wish
+//! keeps, it sees a minimum of one for its gene; where the last one died, a new one is prepared, unless cells of that gene die
 //! young. A gene that is counted over several hosts, or that not every host may hold, is left alone:
 //! what it needs here is the expressor's.
 
@@ -36,12 +36,13 @@ impl Core {
 }
 
 impl Governor {
-    /// Wakes the organism where something lives or was asked, and lets the egg divide.
-    pub(super) fn wake(&mut self, now: Nanos) {
+    /// Wakes the organism where something lives or was asked, and lets the egg divide; says whether it
+    /// did just now.
+    pub(super) fn wake(&mut self, now: Nanos) -> bool {
         let was_awake = self.is_awake;
         self.is_awake |= !self.homeostasis.is_dormant();
         if !self.is_awake || self.core.has_borne {
-            return;
+            return false;
         }
         let seen = self.homeostasis.seen();
         let is_asked = seen.iter().any(|seen| seen.tally.arrived > 0);
@@ -50,17 +51,19 @@ impl Governor {
             (false, true) => Spark::Request,
             (false, false) => Spark::Wish,
         };
-        self.core.egg.divide(now, spark);
+        let has_divided = self.core.egg.divide(now, spark);
         let born = |asked: bool| {
             seen.iter().position(|seen| seen.tally.born > 0 && (seen.tally.arrived > 0) == asked)
         };
-        let Some(at) = born(true).or_else(|| born(false)) else { return };
+        let first = born(true).or_else(|| born(false));
+        let Some(at) = first else { return has_divided };
         if let (Some(population), Some(seen)) = (self.populations.get(at), seen.get(at)) {
             // Cells and niches are counted from 1 alike, so the lowest niche is the first cell's.
             let first = seen.cells.first().map_or(1, |cell| cell.niche.0);
             self.core.egg.bears(population.gene(), first);
             self.core.has_borne = true;
         }
+        has_divided
     }
 
     /// Sees to it that one drone stays: the one there is, else a new one. Says whether one was made.
@@ -84,8 +87,10 @@ impl Governor {
             let gene = chosen.and_then(|at| self.populations.get(at)).map(|population| population.gene());
             self.core.egg.keeps(gene);
         }
+        // Where a wish keeps a drone, the others may go.
+        let is_met = self.homeostasis.seen().iter().any(|seen| seen.least > 0);
         if let Some(seen) = living.and_then(|at| self.homeostasis.seen_mut().get_mut(at)) {
-            seen.least = seen.least.max(1);
+            seen.least = seen.least.max(u32::from(!is_met));
             return false;
         }
         self.bear_a_drone(now, chosen)
