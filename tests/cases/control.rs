@@ -108,14 +108,19 @@ fn genes_are_found_by_their_labels() {
 #[test]
 fn a_tree_shows_what_is_mounted_where_and_who_lives_there() {
     let (host, _folder) = host();
+    host.event("differentiated", |event| event["cell"] == "egg#2");
     let text = host.cyte(["ps", "--tree"]).ok().stdout;
     let lines: Vec<&str> = text.lines().collect();
     assert!(lines[0].starts_with("seen  version 1, DNA "), "{text}");
-    assert_eq!(lines[1], "├─ panic  drone  /panic/...  resting", "{text}");
-    assert_eq!(lines[2], "├─ rest  drone  /rest  resting", "{text}");
-    assert_eq!(lines[3], "└─ state  drone  /state  team=web tier=front", "{text}");
-    assert!(lines[4].starts_with("   └─ state#") && lines[4].contains("2 uses"), "{text}");
-    assert_eq!(lines.len(), 5, "{text}");
+    assert!(lines[1].starts_with("└─ egg#1  neuron") && lines[1].contains("the hormone law"), "{text}");
+    assert!(lines[2].starts_with("   ├─ egg#2  messenger") && lines[2].contains("2 requests"), "{text}");
+    assert_eq!(lines[3], "   ├─ panic  drone  /panic/...  resting", "{text}");
+    assert_eq!(lines[4], "   ├─ rest  drone  /rest  resting", "{text}");
+    assert_eq!(lines[5], "   └─ state  drone  /state  team=web tier=front", "{text}");
+    assert!(lines[6].starts_with("      └─ state#") && lines[6].contains("2 uses"), "{text}");
+    assert_eq!(lines.len(), 7, "{text}");
+    let chosen = host.cyte(["ps", "--tree", "--label", "team"]).ok().stdout;
+    assert!(chosen.contains("└─ state") && !chosen.contains("egg#"), "{chosen}");
 }
 
 /// Development is one process, however many services there are.
@@ -237,7 +242,7 @@ fn events_tell_what_happened_in_order() {
     assert!(died["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{died}");
     let events = host.events();
     let kinds: Vec<&str> = events.iter().map(|event| event["event"].as_str().unwrap()).collect();
-    assert_eq!(kinds[..2], ["started", "dna-accepted"]);
+    assert_eq!(kinds[..4], ["started", "security", "dna-accepted", "loader"]);
     assert_eq!(kinds.iter().filter(|kind| **kind == "gene-ready").count(), 3);
     assert!(kinds.contains(&"listening"), "{kinds:?}");
     for (event, seq) in events.iter().zip(1_u64..) {

@@ -4,6 +4,7 @@ mod build;
 mod components;
 mod control;
 mod dna;
+mod egg;
 mod first_minutes;
 mod flight;
 mod glands;

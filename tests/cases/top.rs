@@ -16,7 +16,7 @@ name = "shop"
 [gene.front]
 source = "{state}"
 route = "/front"
-reuse = 1000
+reuse = 100000
 express = { min = 2, max = 8 }
 [gene.back]
 source = "{echo}"

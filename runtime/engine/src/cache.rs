@@ -72,7 +72,7 @@ impl CodeCache {
     }
 
     fn reject(&self, path: &Path) -> Option<Vec<u8>> {
-        tracing::warn!("compiled code {} is not what this host wrote: compiling anew", path.display());
+        tracing::warn!("compiled code {} is not what this host wrote: it is gone", path.display());
         let _ = fs::remove_file(path);
         None
     }

@@ -132,6 +132,12 @@ pub enum PrepareError {
         /// What the compiler said, or which cap it hit.
         reason: String,
     },
+    /// No code of it is kept here, and nothing may be compiled.
+    #[error("gene `{gene}` was never compiled on this host for this engine, and nothing may be compiled now")]
+    NotKept {
+        /// The gene's name.
+        gene: String,
+    },
     /// The host could not do its part (files, memory map, engine).
     #[error("gene `{gene}` could not be prepared: {reason}")]
     Host {
@@ -153,6 +159,9 @@ impl PrepareError {
             Self::Import { remedy, .. } => Some(remedy.clone()),
             Self::Unfit { .. } => Some("cyte inspect X.wasm shows what a component exports".into()),
             Self::Slow { .. } => Some("--compile-cpu SPAN gives a slow machine more".into()),
+            Self::NotKept { .. } => {
+                Some("run it once with --loader built-in, which compiles and keeps the code".into())
+            }
             Self::Compile { .. } | Self::Host { .. } => None,
         }
     }

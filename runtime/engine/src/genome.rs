@@ -43,8 +43,8 @@ pub struct GenomeConfig {
     pub code_folder: PathBuf,
     /// The key that authenticates it.
     pub code_key: [u8; 32],
-    /// What compiles genes.
-    pub compiler: Compiler,
+    /// What compiles genes of which no code is kept; `None`: nothing, those are refused.
+    pub compiler: Option<Compiler>,
     /// The threads that guests run on.
     pub lanes: Lanes,
     /// The host's clock.
@@ -62,7 +62,7 @@ pub struct Genome {
     geometry: Geometry,
     engines: EngineList,
     cache: CodeCache,
-    compiler: Compiler,
+    compiler: Option<Compiler>,
     host: Arc<CellHost>,
 }
 
@@ -306,7 +306,9 @@ impl Genome {
         if let Some(code) = self.cache.load(&engine, digest) {
             return Ok((code, true));
         }
-        let code = compile::in_child(&self.compiler, kind, wasm).map_err(|error| match error {
+        let not_kept = || PrepareError::NotKept { gene: gene.name.to_string() };
+        let compiler = self.compiler.as_ref().ok_or_else(not_kept)?;
+        let code = compile::in_child(compiler, kind, wasm).map_err(|error| match error {
             CompileError::Unfit(reason) => PrepareError::Unfit { gene: gene.name.to_string(), reason },
             CompileError::Slow(reason) => PrepareError::Slow { gene: gene.name.to_string(), reason },
             CompileError::Cap(reason) => PrepareError::Compile { gene: gene.name.to_string(), reason },

@@ -250,7 +250,7 @@ static TABLE: &[Row] = &[
         Code::Prepare,
         "E309",
         1,
-        "A gene could not be made ready: it does not compile within its caps, or does not link.\n\n`cyte inspect FILE.wasm` shows what it asks for; `cyte limits` shows the caps.",
+        "A gene could not be made ready: it does not compile within its caps, or does not link; or\n`--loader cached` was asked for and this host never compiled it: run it once without.\n\n`cyte inspect FILE.wasm` shows what it asks for; `cyte limits` shows the caps.",
     ),
     row(
         Code::TimeLimit,

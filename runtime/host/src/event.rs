@@ -32,6 +32,17 @@ pub enum Happening {
         /// The process id.
         pid: u32,
     },
+    /// Who judges DNA on this host was found: first of all, before any gene is looked at.
+    Security {
+        /// What kind of judge: `germline`.
+        provider: String,
+        /// The germline's digest in hexadecimal.
+        germline: String,
+        /// The ids of the keys that may sign.
+        keys: Vec<String>,
+        /// How many of them must.
+        threshold: usize,
+    },
     /// A DNA was accepted and is in force.
     DnaAccepted {
         /// The organism's name.
@@ -43,6 +54,13 @@ pub enum Happening {
         /// Why it was accepted.
         standing: Standing,
     },
+    /// What makes code of the genes from here on was found: second, after the DNA was accepted.
+    Loader {
+        /// Its name: `built-in` or `cached`.
+        name: String,
+        /// What it does.
+        does: String,
+    },
     /// A gene can answer.
     GeneReady {
         /// The gene's name.
@@ -51,6 +69,40 @@ pub enum Happening {
         took_ms: u64,
         /// Whether its compiled code came from the cache.
         cached: bool,
+    },
+    /// A cell that others descend from was born: the egg, or its first drone.
+    Born {
+        /// The cell, as `cyte ps` names it.
+        cell: String,
+        /// Its role.
+        role: String,
+        /// Who bore it; the egg has no mother.
+        mother: Option<String>,
+    },
+    /// The egg divided.
+    Divided {
+        /// The egg.
+        mother: String,
+        /// The cell that it made.
+        daughter: String,
+        /// Why: `request`, `dna` (`dormant = false`) or `wish`.
+        cause: String,
+    },
+    /// A core cell took its role, for good.
+    Differentiated {
+        /// The cell.
+        cell: String,
+        /// What it is now.
+        role: String,
+        /// What it does there.
+        seat: String,
+    },
+    /// The pool of stems has as many as the DNA wants, or as there is room for, for the first time.
+    StemsRaised {
+        /// Who raised them.
+        mother: String,
+        /// How many.
+        stems: u32,
     },
     /// The gateway listens.
     Listening {

@@ -11,6 +11,7 @@
 //! every request does not drown what else happens.
 
 mod census;
+mod egg;
 mod expression;
 mod ground;
 mod homeostasis;
@@ -35,9 +36,11 @@ use cyte_organism::phenotype::Cause;
 use cyte_organism::{Nanos, Reading, ReleaseError};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::egg::Egg;
 use crate::event::{EventLog, Happening};
 use crate::flight::Flight;
 use census::Census;
+use egg::Core;
 use expression::{Expression, Look};
 pub use expression::{Outlook, Pressure};
 pub use ground::{Ground, Soil};
@@ -222,6 +225,8 @@ pub struct Charge {
     pub ground: Box<dyn Ground>,
     /// Whether stems grow before the first request.
     pub awake: bool,
+    /// The first cell.
+    pub egg: Arc<Egg>,
     /// Where hormones and cells are shown.
     pub levels: Arc<Levels>,
     /// Who is asked what each class is to follow, where the DNA has one.
@@ -245,6 +250,7 @@ pub struct Governor {
     ground: Box<dyn Ground>,
     /// An egg is not, until something lives or is asked.
     is_awake: bool,
+    core: Core,
     levels: Arc<Levels>,
     neuron: Option<Arc<Neuron>>,
     flight: Arc<Flight>,
@@ -284,13 +290,14 @@ impl Governor {
         inbox: mpsc::Receiver<Event>,
         charge: Charge,
     ) -> Self {
-        let Charge { constants, ground, awake, levels, neuron, flight, pressure } = charge;
+        let Charge { constants, ground, awake, egg, levels, neuron, flight, pressure } = charge;
         let census = Census::new(populations.len());
         Self {
             homeostasis: Homeostasis::new(constants, pressure.seed, populations.len()),
             expression: Expression::new(pressure),
             ground,
             is_awake: awake,
+            core: Core::new(egg),
             levels,
             neuron,
             flight,
@@ -429,21 +436,28 @@ impl Governor {
 
     fn tick(&mut self, now: Nanos) {
         self.alarm.heard();
+        self.core.egg.looked();
         for (population, seen) in self.populations.iter().zip(self.homeostasis.seen_mut()) {
             seen.tally = population.look(&mut seen.cells);
         }
+        let has_woken = self.wake(now);
         let look = self.expression.look(now, &self.populations);
         let has_expressed = self.express(now, look);
         for (population, seen) in self.populations.iter().zip(self.homeostasis.seen_mut()) {
             seen.least = self.expression.as_met(population.gene(), &seen.tally);
         }
+        let has_borne = self.keep_a_drone(now);
         let has_decided = self.regulate(now);
         self.watch_refusals(now);
         self.due = self.homeostasis.next_deadline(now);
         self.doze(now, !has_expressed && !has_decided);
         self.take_census(now, self.due.is_none());
-        if has_expressed {
+        if has_expressed || has_borne {
             self.look_by(now + AFTER_AN_EXPRESSION);
+        }
+        if has_woken {
+            // The pool is raised at the next look: a budget fills with time.
+            self.look_by(now + self.homeostasis.constants().tick);
         }
         if let Some(again) = self.expression.due() {
             self.look_by(again);
@@ -482,7 +496,6 @@ impl Governor {
 
     /// Runs the law and does what it decided; says whether there was anything. An egg does nothing.
     fn regulate(&mut self, now: Nanos) -> bool {
-        self.is_awake |= !self.homeostasis.is_dormant();
         if !self.is_awake {
             return false;
         }
@@ -507,6 +520,7 @@ impl Governor {
             }
         }
         self.levels.show(host, &self.homeostasis, &self.populations);
+        self.tell_stems(host);
         if let Some(neuron) = &self.neuron {
             let names = self.populations.iter().map(|tissue| tissue.gene().as_str());
             // It answers when it can; whether it may be asked now is its own affair.

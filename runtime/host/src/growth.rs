@@ -180,6 +180,11 @@ fn prepare_error(error: &PrepareError) -> CliError {
         PrepareError::Import { gene, import, reason, .. } => {
             (Code::Component, gene, format!("it asks for `{import}`, which {reason}"))
         }
+        PrepareError::NotKept { gene } => {
+            let why =
+                "this host keeps no code of it for this engine, and the loader `cached` compiles nothing";
+            (Code::Prepare, gene, why.to_owned())
+        }
         PrepareError::Slow { gene, reason }
         | PrepareError::Compile { gene, reason }
         | PrepareError::Host { gene, reason } => (Code::Prepare, gene, reason.clone()),

@@ -30,6 +30,7 @@ use crate::codes::Code;
 use crate::colony::{Around, Colonist, Seat};
 use crate::control::find::Place;
 use crate::control::{HostView, HostsView, server};
+use crate::egg::Egg;
 use crate::error::CliError;
 use crate::event::{EventLog, Happening};
 use crate::flight::Flight;
@@ -37,6 +38,7 @@ use crate::governor::{self, Charge, Ear, Event, Governor, Population, Pressure, 
 use crate::growth::{self, Governed, Grown};
 use crate::hormones::Hormone;
 use crate::live::{Live, Polled};
+use crate::loading::{self, Loader};
 use crate::log::{GuestLog, Show};
 use crate::machine::{Machine, Plan};
 use crate::outbound::{self, OutboundConfig};
@@ -70,6 +72,8 @@ pub struct GrowConfig {
     pub polled: Option<u32>,
     /// CPU that compiling one gene may take, where it is not the usual.
     pub compile_cpu: Option<Duration>,
+    /// What makes code of genes.
+    pub loader: Loader,
     /// Where guests' lines are shown.
     pub show: Show,
     /// Whether anything is started ahead of a request.
@@ -197,12 +201,12 @@ impl Body {
         let HeadStart { machine, incubator } = begun;
         let manifest = admitted.dna.manifest().clone();
         check_routes(&manifest)?;
-        let inspections = growth::inspect(&admitted, machine.cores)?;
         let events = EventLog::new(Some(open_log(&state, "events.jsonl")?));
         let (recorder, started_ms) = (Recorder::new(), wall_ms());
         events.tell(recorder.clone());
         voice::record_in(&events);
-        record_start(&events, &admitted);
+        record_start(&events, &admitted, config.loader);
+        let inspections = growth::inspect(&admitted, machine.cores)?;
         let (wishes, dropped) = Wishes::load(state.head(), &manifest.genes, wall_ms())?;
         record_dropped(&events, &dropped);
         let logs = GuestLog::new(Some(open_log(&state, "guests.jsonl")?), config.show);
@@ -213,7 +217,8 @@ impl Body {
         let plan = machine.plan(manifest.genes.len(), growth::engines(&inspections), config.cells);
         let alarm = ear.alarm();
         let code = config.code.unwrap_or_else(|| CodeHome::of(&state));
-        let genome = genome(code, plan, incubator, config.compile_cpu, &threads, clock, alarm.clone())?;
+        let compiler = config.loader.compiler(compiler(config.compile_cpu)?);
+        let genome = genome(code, plan, incubator, compiler, &threads, clock, alarm.clone())?;
         let client = client(&secrets, config.extra_roots, threads.cytoplasm())?;
         let tick = Nanos::from_millis(manifest.policy.hormones.tick_ms.into());
         let hands = growth::hands(&logs, client.clone(), &ear, tick);
@@ -315,6 +320,7 @@ impl Host {
     pub fn serve(body: Body, front: Front) -> Result<Self, CliError> {
         let Body { mut state, events, recorder, threads, genome, grown, alarm, ear, inbox, clock, .. } = body;
         let tissues: Vec<Arc<Tissue>> = grown.iter().filter_map(|gene| gene.tissue.clone()).collect();
+        let egg = Egg::lay(clock.now(), events.clone());
         let gateway = gateway(&body.machine, &tissues, front.access)?;
         let listener = bind(&threads, front.listen, &gateway)?;
         let address = listener.local_addr().map_err(|error| listen_error(front.listen, &error))?;
@@ -341,6 +347,7 @@ impl Host {
             secrets: body.secrets,
             client: body.client,
             wishes: body.wishes,
+            egg,
             live: body.live,
             switch: body.switch,
             outlook: Arc::default(),
@@ -491,20 +498,18 @@ fn genome(
     code: CodeHome,
     plan: Plan,
     incubator: Option<Incubator>,
-    compile_cpu: Option<Duration>,
+    compiler: Option<Compiler>,
     threads: &Threads,
     clock: Clock,
     alarm: Arc<Alarm>,
 ) -> Result<Arc<Genome>, CliError> {
-    let program = std::env::current_exe()
-        .map_err(|error| machine_error("cannot find this program, which compiles genes as well", &error))?;
     let config = GenomeConfig {
         geometry: geometry(plan),
         memory_max: plan.memory_max,
         cells_max: plan.cells_max,
         code_folder: code.folder,
         code_key: code.key,
-        compiler: Compiler { command: vec![program.into(), COMPILE_CHILD.into()], cpu: compile_cpu },
+        compiler,
         lanes: Lanes {
             cytoplasm: threads.cytoplasm().clone(),
             slow: threads.slow.handle().clone(),
@@ -514,6 +519,13 @@ fn genome(
         alarm,
     };
     Genome::new(config, incubator).map_err(|error| machine_error("cannot start the pulse", &error))
+}
+
+/// This program as a compiler.
+fn compiler(cpu: Option<Duration>) -> Result<Compiler, CliError> {
+    let program = std::env::current_exe()
+        .map_err(|error| machine_error("cannot find this program, which compiles genes as well", &error))?;
+    Ok(Compiler { command: vec![program.into(), COMPILE_CHILD.into()], cpu })
 }
 
 /// Sends what genes may send; fills in secrets from this host's own.
@@ -615,15 +627,10 @@ fn open_log(state: &StateFolder, name: &str) -> Result<RotatedFile, CliError> {
         .map_err(|error| CliError::new(Code::State, format!("cannot write `{name}`"), error.to_string()))
 }
 
-fn record_start(events: &EventLog, admitted: &Admitted) {
+fn record_start(events: &EventLog, admitted: &Admitted, loader: Loader) {
     events.record(Happening::Started { version: env!("CARGO_PKG_VERSION").into(), pid: std::process::id() });
-    let manifest = admitted.dna.manifest();
-    events.record(Happening::DnaAccepted {
-        organism: manifest.organism.to_string(),
-        dna_version: manifest.version,
-        digest: admitted.dna.digest().to_string(),
-        standing: admitted.dna.standing(),
-    });
+    loading::record_security(events, admitted);
+    loading::record_loader(events, loader);
 }
 
 /// What the host's part in the colony is made from.
@@ -661,7 +668,8 @@ fn charge(view: &Arc<View>) -> Result<Charge, CliError> {
     };
     let ground = Box::new(Soil::new(view.genome.clone(), view.machine.cores));
     let (levels, neuron, flight) = (view.levels.clone(), view.neuron.clone(), view.flight.clone());
-    Ok(Charge { constants, ground, awake: policy.awake, levels, neuron, flight, pressure })
+    let egg = view.egg.clone();
+    Ok(Charge { constants, ground, awake: policy.awake, egg, levels, neuron, flight, pressure })
 }
 
 /// What makes recordings of these tissues, in their order.

@@ -1,5 +1,6 @@
 //! What the control API shows of a running host: snapshots as JSON, and the few writes it allows.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::control::{
     CellView, Felt, HormoneView, HostView, HostsView, LimitView, Ordered, Recorded, Released, WishView,
 };
 use crate::counts::{self, Counts};
+use crate::egg::{Carried, Egg, MESSENGER, MOTHER};
 use crate::error::CliError;
 use crate::event::{EventLog, Happening};
 use crate::flight::Flight;
@@ -53,6 +55,7 @@ pub struct View {
     pub(crate) secrets: Arc<Secrets>,
     pub(crate) client: Arc<Client>,
     pub(crate) wishes: Arc<Wishes>,
+    pub(crate) egg: Arc<Egg>,
     pub(crate) live: Arc<Live>,
     pub(crate) switch: Switch,
     pub(crate) outlook: Arc<Outlook>,
@@ -118,6 +121,15 @@ impl View {
         self.grown.iter().filter_map(|grown| grown.tissue.as_ref()).flat_map(|tissue| tissue.snapshot().cells)
     }
 
+    /// The core cells, the third out of `cells`.
+    fn core(&self, cells: &[CellSnapshot]) -> Vec<Value> {
+        let front = self.gateway.snapshot();
+        let (connections, requests) = (front.accepted, front.requests);
+        let carried = Carried { connections, requests, refused: front.refusals.values().sum() };
+        let mind = self.neuron.as_ref().map(|neuron| neuron.snapshot().gene);
+        self.egg.cells(self.clock.now(), carried, mind.as_deref(), self.egg.drone(cells))
+    }
+
     /// Everything that is counted when a limit is hit.
     fn counts(&self) -> Counts {
         let mut all = counts::engine(&self.genome.usage());
@@ -141,6 +153,26 @@ impl View {
             object.insert("digest".into(), self.digest.to_string().into());
         }
         value
+    }
+
+    /// Writes into `values`, of the same cells, who was adopted by whom.
+    fn note_adoptions(&self, cells: &[CellSnapshot], values: &mut [Value]) {
+        for grown in &self.grown {
+            let gene = grown.gene.name.as_str();
+            let adopted = self.levels.adopted(gene);
+            if adopted.is_empty() {
+                continue;
+            }
+            let of_gene = || cells.iter().filter(|cell| cell.gene == gene);
+            let holders: BTreeMap<u64, u64> = of_gene().map(|cell| (cell.niche, cell.id)).collect();
+            for (cell, value) in cells.iter().zip(values.iter_mut()).filter(|(cell, _)| cell.gene == gene) {
+                let at = adopted.binary_search_by_key(&Niche(cell.niche), |(niche, _)| *niche);
+                let mother = at.ok().and_then(|at| adopted.get(at)).and_then(|(_, by)| holders.get(&by.0));
+                if let (Some(mother), Some(object)) = (mother, value.as_object_mut()) {
+                    object.insert("adopted_by".into(), (*mother).into());
+                }
+            }
+        }
     }
 
     /// Why there are as many cells of a gene as there are.
@@ -227,19 +259,26 @@ impl HostView for View {
 
     fn ps(&self) -> Value {
         let genes: Vec<Value> = self.grown.iter().map(gene_now).collect();
-        let cells: Vec<Value> = self.cells().map(|cell| self.cell_value(&cell)).collect();
+        let all: Vec<CellSnapshot> = self.cells().collect();
+        let mut cells: Vec<Value> = all.iter().map(|cell| self.cell_value(cell)).collect();
+        self.note_adoptions(&all, &mut cells);
         json!({
             "v": 1,
             "organism": self.manifest.organism.as_str(),
             "version": self.manifest.version,
             "digest": self.digest.to_string(),
             "genes": genes,
+            "core": self.core(&all),
             "cells": cells,
         })
     }
 
     fn cell(&self, id: &str) -> Option<Value> {
-        let mut value = self.cells().find(|cell| cell_name(cell) == id).map(|cell| self.cell_value(&cell))?;
+        let all: Vec<CellSnapshot> = self.cells().collect();
+        let cell = all.iter().find(|cell| cell_name(cell) == id).map(|cell| self.cell_value(cell));
+        let core =
+            || self.core(&all).into_iter().find(|cell| cell.get("cell").is_some_and(|name| name == id));
+        let mut value = cell.or_else(core)?;
         value.as_object_mut()?.insert("v".into(), 1.into());
         Some(value)
     }
@@ -379,7 +418,9 @@ impl View {
             None => (name, None),
         };
         let mut grown = self.grown.iter().filter(|grown| grown.tissue.is_some());
-        let grown = grown.find(|grown| grown.gene.name.as_str() == gene).ok_or_else(unknown)?;
+        let Some(grown) = grown.find(|grown| grown.gene.name.as_str() == gene) else {
+            return Err(if matches!(name, MOTHER | MESSENGER) { core_stays(verb, name) } else { unknown() });
+        };
         Ok((grown.gene.name.clone(), cell))
     }
 
@@ -510,6 +551,11 @@ fn gene_now(grown: &Grown) -> Value {
         object.insert("p99_us".into(), now.p99_us.into());
     }
     value
+}
+
+fn core_stays(verb: &str, name: &str) -> CliError {
+    let why = "it is a core cell, which lives and dies with its host";
+    CliError::new(Code::Bounds, format!("cannot {verb} `{name}`"), why).help("cyte ps shows all cells")
 }
 
 fn cell_name(cell: &CellSnapshot) -> String {

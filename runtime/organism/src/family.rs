@@ -120,6 +120,17 @@ impl Family {
         self.members.get_mut(at)
     }
 
+    /// Who lives below another mother than the one that bore it, because she is gone: its niche and
+    /// that of whoever adopted it. The eldest daughter of the first of all is nobody's: she took her
+    /// mother's place.
+    pub(crate) fn adopted(&self) -> impl Iterator<Item = (Niche, Niche)> + '_ {
+        self.members.iter().filter_map(|member| {
+            let bore = member.reading.mother?;
+            let mother = self.members.get(member.mother as usize)?.reading.niche;
+            (mother != bore).then_some((member.reading.niche, mother))
+        })
+    }
+
     /// Brings the tree in line with what the host sees; readings that do not ascend are passed
     /// over. What a cell that no longer serves remembered of its load goes to those that do, in
     /// equal parts: the demand it felt outlives it. The slow memory of a cell that was told to die
@@ -251,10 +262,15 @@ mod tests {
         let all = [(1, 0), (2, 1), (3, 2), (4, 2), (5, 1)].map(|(n, m)| reading(n, m, Phase::Ready));
         let mut family = Family::default();
         family.follow(&all);
+        assert_eq!(family.adopted().count(), 0);
         family.follow(&[all[0], all[2], all[3], all[4]]);
+        let adopted: Vec<_> = family.adopted().map(|(cell, by)| (cell.0, by.0)).collect();
+        assert_eq!(adopted, [(3, 1), (4, 1)], "by the grandmother");
         assert_eq!(mothers(&family), [(1, None), (3, Some(1)), (4, Some(1)), (5, Some(1))]);
         family.follow(&[all[2], all[3], all[4]]);
         assert_eq!(mothers(&family), [(3, None), (4, Some(3)), (5, Some(3))]);
+        let adopted: Vec<_> = family.adopted().map(|(cell, by)| (cell.0, by.0)).collect();
+        assert_eq!(adopted, [(4, 3), (5, 3)], "by the eldest daughter's line");
         // Niche 2 is filled again: it is the eldest, and the tree stays one.
         family.follow(&[all[1], all[2], all[3], all[4]]);
         assert_eq!(mothers(&family), [(2, None), (3, Some(2)), (4, Some(3)), (5, Some(3))]);

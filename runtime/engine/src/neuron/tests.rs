@@ -14,7 +14,6 @@ use crate::{
         http::{BoxFuture, Outbound, OutboundBody, OutboundError, OutboundRequest},
         log::{Death, LogLine, LogSink},
     },
-    compile::Compiler,
     engines, inspect,
 };
 
@@ -124,7 +123,7 @@ fn lab_with_places(body: &str, places: u32, change: impl FnOnce(&mut Gene)) -> L
         code_folder: folder.clone(),
         code_key: [7; 32],
         // The code is compiled below and lies in the cache.
-        compiler: Compiler { command: Vec::new(), cpu: None },
+        compiler: None,
         lanes: Lanes { cytoplasm: runtime.handle().clone(), slow: runtime.handle().clone(), slow_at_once: 1 },
         clock: Clock::start(),
         alarm: Alarm::new(|_| {}),

@@ -26,6 +26,7 @@ use crate::colony::{Seat, Village};
 use crate::control::find::Place;
 use crate::control::server;
 use crate::error::CliError;
+use crate::loading::Loader;
 use crate::log::Show;
 use crate::state::StateFolder;
 use crate::state::trust::{self, FirstTrust};
@@ -184,6 +185,7 @@ fn one(
         cells: Some(cells),
         polled: (verb.hosts >= CROWD).then_some(2),
         compile_cpu: verb.compile_cpu,
+        loader: Loader::BuiltIn,
         switch: Switch::On,
         show: if context.quiet { Show::Nowhere } else { Show::Named(seat.name.as_str().into()) },
         extra_roots: extra_roots(&admitted)?,

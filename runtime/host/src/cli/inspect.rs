@@ -85,7 +85,19 @@ fn component_text(value: &Value) -> String {
     text
 }
 
+/// A core cell that is the host's own code.
+fn core_text(cell: &Value) -> String {
+    let rows = ["cell", "role", "state", "seat", "gene", "mother"].map(|key| (key, field(cell, key)));
+    let age = span(cell.get("age_ms").and_then(Value::as_u64).unwrap_or(0));
+    let did = cell.get("did").and_then(Value::as_object).cloned().unwrap_or_default();
+    let did = did.iter().map(|(what, count)| format!("{what:<11} {count}\n"));
+    facts(&rows) + &facts(&[("age", age)]) + &did.collect::<String>()
+}
+
 fn cell_text(cell: &Value) -> String {
+    if cell.get("kind").is_some_and(|kind| kind == "core") {
+        return core_text(cell);
+    }
     let number = |key: &str| cell.get(key).and_then(Value::as_u64).unwrap_or(0);
     facts(&[
         ("cell", field(cell, "cell")),

@@ -45,6 +45,10 @@ fn choose(answer: &mut Value, wanted: &[String]) {
     if let Some(cells) = answer.get_mut("cells").and_then(Value::as_array_mut) {
         cells.retain(|cell| chosen.contains(&field(cell, "gene")));
     }
+    // Neuron and messenger serve all genes; they are nobody's with a label.
+    if let Some(core) = answer.get_mut("core").and_then(Value::as_array_mut).filter(|_| !wanted.is_empty()) {
+        core.retain(|cell| chosen.contains(&field(cell, "gene")));
+    }
 }
 
 /// One row a cell; a gene without a cell has a row of its own, so that nothing looks absent that
@@ -53,7 +57,11 @@ fn text(answer: &Value) -> String {
     let list = |key: &str| answer.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
     let cells = list("cells");
     let genes = list("genes");
-    let mut rows: Vec<Vec<String>> = cells.iter().map(|cell| row(cell, &genes)).collect();
+    // The third core cell is one of the others.
+    let core =
+        list("core").into_iter().filter(|one| cells.iter().all(|cell| cell.get("cell") != one.get("cell")));
+    let mut rows: Vec<Vec<String>> = core.map(|cell| core_row(&cell)).collect();
+    rows.extend(cells.iter().map(|cell| row(cell, &genes)));
     let has_labels = genes.iter().any(|gene| labels(gene) != "-");
     for gene in genes {
         let name = field(&gene, "gene");
@@ -88,6 +96,15 @@ fn p99(gene: &Value) -> String {
     }
 }
 
+/// A cell that is the host's own code: no uses, no memory of its own.
+fn core_row(cell: &Value) -> Vec<String> {
+    let age = cell.get("age_ms").and_then(Value::as_u64).map_or_else(|| "-".into(), span);
+    let mut row =
+        vec![field(cell, "cell"), field(cell, "gene"), field(cell, "role"), field(cell, "state"), age];
+    row.resize(COLUMNS.len(), "-".to_owned());
+    row
+}
+
 fn row(cell: &Value, genes: &[Value]) -> Vec<String> {
     let gene = genes.iter().find(|gene| field(gene, "gene") == field(cell, "gene"));
     let number = |key: &str| cell.get(key).and_then(Value::as_u64);
@@ -114,14 +131,17 @@ mod tests {
         let answer = json!({
             "v": 1,
             "genes": [{"gene": "front", "role": "drone", "p99_us": 450}, {"gene": "back", "role": "drone"}],
+            "core": [{"cell": "egg#1", "role": "neuron", "state": "serving", "age_ms": 12_400, "gene": null},
+                     {"cell": "front#2", "role": "drone", "gene": "front"}],
             "cells": [{"cell": "front#2", "gene": "front", "role": "drone", "state": "serving",
                        "age_ms": 12_300, "uses": 3, "memory_bytes": 1_153_434}],
         });
         assert_eq!(
             text(&answer),
-            "CELL     GENE   ROLE   STATE    AGE  USES  P99    MEM\n\
-             front#2  front  drone  serving  12s  3     0.4ms  1.1MiB\n\
-             -        back   drone  resting  -    -     -      -\n"
+            "CELL     GENE   ROLE    STATE    AGE  USES  P99    MEM\n\
+             egg#1    -      neuron  serving  12s  -     -      -\n\
+             front#2  front  drone   serving  12s  3     0.4ms  1.1MiB\n\
+             -        back   drone   resting  -    -     -      -\n"
         );
     }
 

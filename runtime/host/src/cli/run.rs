@@ -23,6 +23,7 @@ use crate::codes::Code;
 use crate::error::CliError;
 use crate::growth::Grown;
 use crate::hormones::Hormone;
+use crate::loading::Loader;
 use crate::log::Show;
 use crate::state::trust::{self, Admitted, FirstTrust};
 use crate::state::{IN_PROJECT, StateFolder, clock, head_error};
@@ -71,6 +72,9 @@ pub(super) struct Run {
     /// CPU that compiling one gene may take, for slow machines [default: 5s, and 1.5s a MiB]
     #[arg(long, value_name = "SPAN", env = "CYTE_COMPILE_CPU", hide_env = true, value_parser = span::parse)]
     compile_cpu: Option<Duration>,
+    /// What makes code of genes: with `cached` nothing is compiled, only what this host kept runs
+    #[arg(long, value_name = "NAME", env = "CYTE_LOADER", hide_env = true, value_enum, default_value_t)]
+    loader: Loader,
     /// Run a task gene once with this terminal; with several, name it: --task=GENE
     #[arg(long, value_name = "GENE", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     task: Option<String>,
@@ -211,6 +215,7 @@ fn grow(
         cells: verb.cells,
         polled: verb.polled_calls,
         compile_cpu: verb.compile_cpu,
+        loader: verb.loader,
         switch: if verb.no_expression { Switch::Off } else { Switch::On },
         show,
         extra_roots: extra_roots(&admitted)?,

@@ -1,4 +1,5 @@
-//! What lives on a host as a tree: the organism, its genes, their cells, each below its mother.
+//! What lives on a host as a tree: the organism, the egg or what became of it, its genes, their cells,
+//! each below its mother, or below whoever adopted it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,10 +22,27 @@ pub(super) fn text(answer: &Value) -> String {
     let dna: String = field(answer, "digest").chars().take(12).collect();
     let top = format!("{}  version {}, DNA {dna}", field(answer, "organism"), field(answer, "version"));
     let (genes, cells) = (list("genes"), list("cells"));
-    let below = genes.iter().map(|gene| gene_node(gene, &cells)).collect();
+    let below = egg(&list("core"), &cells, genes.iter().map(|gene| gene_node(gene, &cells)).collect());
     let mut out = format!("{top}\n");
     draw(&Node { text: top, below }, "", &mut out);
     out
+}
+
+/// The genes below the cell that all others descend from, and its messenger beside them.
+fn egg(core: &[Value], cells: &[Value], genes: Vec<Node>) -> Vec<Node> {
+    let is_shown = |one: &&Value| cells.iter().any(|cell| cell.get("cell") == one.get("cell"));
+    let mut own = core.iter().filter(|one| !is_shown(one));
+    let Some(mother) = own.next() else { return genes };
+    let daughters = own.map(|cell| Node { text: core_text(cell), below: Vec::new() });
+    vec![Node { text: core_text(mother), below: daughters.chain(genes).collect() }]
+}
+
+fn core_text(cell: &Value) -> String {
+    let age = cell.get("age_ms").and_then(Value::as_u64).map_or_else(|| "-".into(), span);
+    let did = cell.get("did").and_then(Value::as_object).cloned().unwrap_or_default();
+    let did: String = did.iter().map(|(what, count)| format!(", {count} {what}")).collect();
+    let (name, role, state) = (field(cell, "cell"), field(cell, "role"), field(cell, "state"));
+    format!("{name}  {role}, {state}, {age} old, holds {}{did}", field(cell, "seat"))
 }
 
 fn gene_node(gene: &Value, all: &[Value]) -> Node {
@@ -51,7 +69,8 @@ fn family(cells: &[&Value]) -> Vec<Node> {
     for cell in cells {
         // A mother is older than her daughters, so that nobody is below herself.
         let is_older = |mother: &u64| number(cell, "id").is_some_and(|id| *mother < id);
-        match number(cell, "mother").filter(|mother| is_older(mother) && alive.contains(mother)) {
+        let mother = number(cell, "adopted_by").or_else(|| number(cell, "mother"));
+        match mother.filter(|mother| is_older(mother) && alive.contains(mother)) {
             Some(mother) => daughters.entry(mother).or_default().push(cell),
             None => first.push(*cell),
         }
@@ -83,9 +102,13 @@ fn cell_text(cell: &Value) -> String {
         Some(mother) => format!(", daughter of #{mother}"),
         None => String::new(),
     };
+    let adopted = match cell.get("adopted_by").and_then(Value::as_u64) {
+        Some(by) => format!(", adopted by #{by}"),
+        None => String::new(),
+    };
     let generation = field(cell, "generation");
     format!(
-        "{}  {}, {age} old, {} uses, generation {generation}{mother}",
+        "{}  {}, {age} old, {} uses, generation {generation}{mother}{adopted}",
         field(cell, "cell"),
         field(cell, "state"),
         field(cell, "uses")
@@ -129,6 +152,28 @@ mod tests {
              │  │  └─ front#4  ready, 2s old, 4 uses, generation 0, daughter of #2\n\
              │  └─ front#5  ready, 2s old, 5 uses, generation 0\n\
              └─ clean  task  resting\n"
+        );
+    }
+
+    #[test]
+    fn all_descend_from_the_egg_and_orphans_stand_below_whoever_adopted_them() {
+        let mut orphan = cell(4, Some(2));
+        orphan["adopted_by"] = 1.into();
+        let core = |name: &str, role: &str| json!({"cell": name, "role": role, "state": "serving", "age_ms": 3_000, "seat": "the law", "did": {"looks": 9}});
+        let answer = json!({
+            "organism": "shop", "version": 3, "digest": "0123456789abcdef",
+            "genes": [{"gene": "front", "role": "drone", "routes": [], "labels": {}}],
+            "core": [core("egg#1", "neuron"), core("egg#2", "messenger"), core("front#1", "drone")],
+            "cells": [cell(1, None), orphan],
+        });
+        assert_eq!(
+            text(&answer),
+            "shop  version 3, DNA 0123456789ab\n\
+             └─ egg#1  neuron, serving, 3s old, holds the law, 9 looks\n   \
+             ├─ egg#2  messenger, serving, 3s old, holds the law, 9 looks\n   \
+             └─ front  drone\n      \
+             └─ front#1  ready, 2s old, 1 uses, generation 0\n         \
+             └─ front#4  ready, 2s old, 4 uses, generation 0, daughter of #2, adopted by #1\n"
         );
     }
 

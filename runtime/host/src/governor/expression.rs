@@ -9,7 +9,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use cyte_dna::GeneName;
+use cyte_dna::{GeneName, Scope};
 use cyte_organism::Nanos;
 use cyte_organism::dice::Dice;
 use cyte_organism::expressor::{
@@ -118,6 +118,16 @@ impl Expression {
     /// while they die young, that is the restart budget's.
     pub(super) fn allows_spares(&self, gene: &GeneName) -> bool {
         self.is_on() && !self.in_trouble.contains(gene)
+    }
+
+    /// Whether a last cell of `gene` may stay here though nothing wants it: not where its cells are
+    /// counted over several hosts, or not every host may hold one.
+    pub(super) fn may_keep(&self, gene: &GeneName) -> bool {
+        let in_force = self.pressure.wishes.in_force();
+        let is_shared = |wish: &Wish| self.pressure.commons.is_some() && wish.scope == Scope::Network;
+        in_force
+            .get(gene)
+            .is_some_and(|wish| wish.count.max != Some(0) && wish.constraints.is_empty() && !is_shared(wish))
     }
 
     /// What is wanted changed: what went wrong with another wish is no reason to wait.

@@ -210,6 +210,12 @@ impl Homeostasis {
         self.law.trace(class(at), niche)
     }
 
+    /// Who of class `at` lives below another mother than its own: its niche and that of whoever adopted
+    /// it.
+    pub(super) fn adopted(&self, at: usize) -> impl Iterator<Item = (Niche, Niche)> + '_ {
+        self.law.adopted(class(at))
+    }
+
     /// A guest released a hormone; heard at the next look.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cyte_organism::Nanos;
 use cyte_organism::law::{Act, Cause, HostSample, Trace, View};
+use cyte_organism::lineage::Niche;
 use serde_json::{Value, json};
 
 use super::Population;
@@ -50,6 +51,8 @@ struct ClassLevel {
     born: u64,
     service_us: u64,
     computing_us: u64,
+    /// Niches whose mother is gone, ascending, each with the niche of whoever adopted it.
+    adopted: Vec<(Niche, Niche)>,
     /// Oldest first.
     decided: VecDeque<Decided>,
 }
@@ -130,6 +133,15 @@ impl Levels {
         unmet.filter(|(_, unmet)| *unmet >= 1.0).collect()
     }
 
+    /// Who adopted whom among the cells of a gene, as niches: the daughter's, ascending, and that of
+    /// her mother since.
+    #[must_use]
+    pub fn adopted(&self, gene: &str) -> Vec<(Niche, Niche)> {
+        let levels = self.lock();
+        let class = levels.classes.iter().find(|class| class.gene == gene);
+        class.map(|class| class.adopted.clone()).unwrap_or_default()
+    }
+
     /// The last decisions about the cells of a gene, oldest first.
     #[must_use]
     pub fn decisions(&self, gene: &str, now: Nanos) -> Vec<Value> {
@@ -157,6 +169,8 @@ impl Levels {
                 (class.head, class.born) = (seen.tally.head, seen.tally.born);
             }
             (class.service_us, class.computing_us) = law.service_us(at);
+            class.adopted.clear();
+            class.adopted.extend(law.adopted(at));
             living = living.saturating_add(class.view.ready).saturating_add(class.view.pending);
         }
         now.stems_goal = law.constants().stems_goal(living);

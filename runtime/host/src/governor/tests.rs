@@ -153,6 +153,7 @@ fn governor_with(tissue: &Arc<Fake>, switch: Switch) -> (Governor, Ear, Arc<Even
         constants: Constants::new(&policy.hormones, &policy.pool).unwrap(),
         ground: Box::new(Garden(Arc::new(Mutex::new((0, 100))))),
         awake: false,
+        egg: Egg::lay(Nanos(0), EventLog::new(None)),
         levels: Arc::default(),
         neuron: None,
         flight: Arc::default(),
@@ -312,6 +313,33 @@ fn an_operators_word_is_done_and_a_cells_word_is_bound_by_the_law() {
     assert_eq!(order(&mut governor, "front", end(9), Voice::Operator), Err(Refused::NoCell));
     // No name is the governor's.
     assert_eq!(order(&mut governor, "governor", divide, Voice::Operator), Err(Refused::NoCell));
+}
+
+/// Three core cells are the least: the law does not let the last drone go, and where it died another is
+/// made, but not again and again.
+#[test]
+fn the_last_drone_stays_and_one_that_died_is_born_again_unless_it_dies_young() {
+    let tissue = fake(0);
+    tissue.has(2);
+    let (mut governor, _ear, _) = governor(&tissue);
+    let mut now = Nanos(1);
+    while let Some(due) = governor.due.filter(|due| *due < Nanos::from_millis(60_000)) {
+        now = due.max(now + Nanos(1));
+        governor.handle(now, Event::Tick);
+    }
+    assert_eq!((tissue.staying(), governor.due), (1, None), "and then there is nothing to look at");
+
+    tissue.has(0);
+    tissue.asked.lock().unwrap().clear();
+    let look = |governor: &mut Governor, ms: u64| {
+        governor.handle(now + Nanos::from_millis(ms), Event::Tick);
+        tissue.asked.lock().unwrap().len()
+    };
+    assert_eq!(look(&mut governor, 1), 1);
+    assert_eq!(look(&mut governor, 2), 1, "one at a time");
+    governor.handle(now + Nanos::from_millis(3), died(&tissue, 3));
+    assert_eq!(look(&mut governor, 5_000), 1, "it died young");
+    assert_eq!(*tissue.asked.lock().unwrap(), [(1, 0)]);
 }
 
 #[test]

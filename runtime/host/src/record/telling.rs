@@ -37,6 +37,21 @@ impl Told {
             Happening::Started { version, pid } => {
                 note("", format!("cyte {version} started as process {pid}"))
             }
+            Happening::Security { germline, keys, threshold, .. } => {
+                note("", format!("germline {germline}: {threshold} of {} keys", keys.len()))
+            }
+            Happening::Loader { name, does } => note("", format!("loader {name}: {does}")),
+            Happening::Born { cell, role, mother } => {
+                let of = mother.as_ref().map_or_else(String::new, |mother| format!(", daughter of {mother}"));
+                note("", format!("{cell} was born, {role}{of}"))
+            }
+            Happening::Divided { mother, daughter, cause } => {
+                note("", format!("{mother} divided into {daughter}: {cause}"))
+            }
+            Happening::Differentiated { cell, role, seat } => {
+                note("", format!("{cell} became a {role}, the seat of {seat}"))
+            }
+            Happening::StemsRaised { mother, stems } => note("", format!("{mother} raised {stems} stems")),
             Happening::DnaAccepted { organism, dna_version, digest, .. } => {
                 note("", format!("DNA of {organism}, version {dna_version}, is in force: {digest}"))
             }

@@ -375,6 +375,12 @@ impl Law {
         self.classes.get(&class).map(|class| &class.view)
     }
 
+    /// Who of a class lives below another mother than the one that bore it: its niche and that of
+    /// whoever adopted it.
+    pub fn adopted(&self, class: ClassId) -> impl Iterator<Item = (Niche, Niche)> + '_ {
+        self.classes.get(&class).into_iter().flat_map(|class| class.family.adopted())
+    }
+
     /// What the cell at `niche` felt at the last run, with its own report's averages.
     pub fn trace(&self, class: ClassId, niche: Niche) -> Option<Trace> {
         let class = self.classes.get(&class)?;

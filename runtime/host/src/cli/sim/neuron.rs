@@ -121,7 +121,7 @@ fn genome(runtime: &Runtime, code_folder: PathBuf) -> Result<Arc<Genome>, CliErr
         cells_max: CELLS,
         code_folder,
         code_key,
-        compiler: Compiler { command: vec![program.into(), COMPILE_CHILD.into()], cpu: None },
+        compiler: Some(Compiler { command: vec![program.into(), COMPILE_CHILD.into()], cpu: None }),
         lanes: Lanes { cytoplasm: runtime.handle().clone(), slow: runtime.handle().clone(), slow_at_once: 1 },
         clock: Clock::start(),
         alarm: Alarm::new(|_| {}),
