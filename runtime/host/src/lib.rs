@@ -24,6 +24,7 @@ pub mod live;
 pub mod log;
 pub mod machine;
 pub mod outbound;
+pub mod policies;
 pub mod record;
 pub mod ring;
 pub mod state;
