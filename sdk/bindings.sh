@@ -45,11 +45,19 @@ generate neuron --pub-export-macro --export-macro-name __export_neuron \
     --default-bindings-module '$crate::bindings::neuron'
 generate receptor --pub-export-macro --export-macro-name __export_receptor \
     --default-bindings-module '$crate::bindings::receptor'
+generate lifecycle --pub-export-macro --export-macro-name __export_lifecycle \
+    --default-bindings-module '$crate::bindings::lifecycle'
+generate zombies --pub-export-macro --export-macro-name __export_zombies \
+    --default-bindings-module '$crate::bindings::zombies'
+generate log-sink --pub-export-macro --export-macro-name __export_log_sink \
+    --default-bindings-module '$crate::bindings::log_sink'
+generate metrics --pub-export-macro --export-macro-name __export_metrics \
+    --default-bindings-module '$crate::bindings::metrics'
 generate drone-p3 --pub-export-macro --export-macro-name __export_drone_p3 \
     --default-bindings-module '$crate::bindings::drone_p3'
 
 status=0
-for world in abilities drone task neuron receptor drone_p3; do
+for world in abilities drone task neuron receptor lifecycle zombies log_sink metrics drone_p3; do
     made="$work/out/$world.rs"
     kept="$here/src/bindings/$world.rs"
     if [ "${1:-}" = "--check" ]; then

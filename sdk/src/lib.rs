@@ -27,6 +27,8 @@
 //!   [`identity`] says which cell this is.
 //! - [`Receptor`] feels how the cell's class stands, [`hormone::release`] asks for more or fewer cells
 //!   of it, [`division`] makes and ends them; where `dna.toml` grants it.
+//! - [`Lifecycle`] hears when the cell begins, divides and ends; [`policy`] is for genes that judge
+//!   stuck cells or take the host's log lines and counts.
 //! - [`testing`] runs a handler natively, without Wasm: `cargo test` in the gene's folder.
 //!
 //! # What stays between requests
@@ -57,11 +59,13 @@ mod fetch;
 mod head;
 pub mod hormone;
 pub mod identity;
+pub mod lifecycle;
 pub mod log;
 mod macros;
 pub mod neuron;
 #[cfg(feature = "p3")]
 pub mod p3;
+pub mod policy;
 pub mod prelude;
 mod request;
 mod response;
@@ -76,6 +80,7 @@ pub use body::{Body, Chunks};
 pub use error::Error;
 pub use fetch::{FetchError, FetchOptions, fetch, fetch_with};
 pub use hormone::Receptor;
+pub use lifecycle::Lifecycle;
 pub use neuron::Neuron;
 pub use task::{Task, exit};
 pub use writer::BodyWriter;

@@ -110,6 +110,108 @@ macro_rules! receptor {
     };
 }
 
+/// Lets the cells of a drone hear of the turns of their lives: exports `cyte:cell/lifecycle`.
+///
+/// Beside [`drone!`](crate::drone!) or `drone_p3!`, in the same crate. On any other target than Wasm
+/// it only checks the types.
+#[macro_export]
+macro_rules! lifecycle {
+    ($lifecycle:ty) => {
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            struct Export;
+
+            impl $crate::sys::LifecycleGuest for Export {
+                fn differentiated() {
+                    <$lifecycle as $crate::Lifecycle>::differentiated();
+                }
+
+                fn dividing(daughters: u32) {
+                    <$lifecycle as $crate::Lifecycle>::dividing(daughters);
+                }
+
+                fn dying(cause: $crate::sys::LifecycleCause) {
+                    $crate::sys::dying::<$lifecycle>(cause);
+                }
+            }
+
+    $crate::bindings::lifecycle::__export_lifecycle!(Export with_types_in $crate::bindings::lifecycle);
+        };
+        #[cfg(not(target_family = "wasm"))]
+        const _: fn($crate::lifecycle::Cause) = <$lifecycle as $crate::Lifecycle>::dying;
+    };
+}
+
+/// Makes the crate a policy that judges cells that are stuck: exports `cyte:cell/zombies`.
+///
+/// On any other target than Wasm it only checks the types.
+#[macro_export]
+macro_rules! zombies {
+    ($policy:ty) => {
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            struct Export;
+
+            impl $crate::sys::ZombiesGuest for Export {
+                fn judge(found: $crate::sys::ZombiesZombie) -> $crate::sys::ZombiesVerdict {
+                    $crate::sys::judge::<$policy>(found)
+                }
+            }
+
+    $crate::bindings::zombies::__export_zombies!(Export with_types_in $crate::bindings::zombies);
+        };
+        #[cfg(not(target_family = "wasm"))]
+        const _: fn(&$crate::policy::Zombie) -> $crate::policy::Verdict =
+            <$policy as $crate::policy::Zombies>::judge;
+    };
+}
+
+/// Makes the crate a policy that takes the lines of genes: exports `cyte:cell/log-sink`.
+///
+/// On any other target than Wasm it only checks the types.
+#[macro_export]
+macro_rules! log_sink {
+    ($policy:ty) => {
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            struct Export;
+
+            impl $crate::sys::LogSinkGuest for Export {
+                fn take(lines: ::std::vec::Vec<$crate::sys::LogSinkLine>, dropped: u64) {
+                    $crate::sys::take_lines::<$policy>(lines, dropped);
+                }
+            }
+
+    $crate::bindings::log_sink::__export_log_sink!(Export with_types_in $crate::bindings::log_sink);
+        };
+        #[cfg(not(target_family = "wasm"))]
+        const _: fn(&[$crate::policy::Line], u64) = <$policy as $crate::policy::LogSink>::take;
+    };
+}
+
+/// Makes the crate a policy that takes what is counted of genes: exports `cyte:cell/metrics`.
+///
+/// On any other target than Wasm it only checks the types.
+#[macro_export]
+macro_rules! metrics {
+    ($policy:ty) => {
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            struct Export;
+
+            impl $crate::sys::MetricsGuest for Export {
+                fn take(at_ms: u64, genes: ::std::vec::Vec<$crate::sys::MetricsCounts>) {
+                    $crate::sys::take_counts::<$policy>(at_ms, genes);
+                }
+            }
+
+    $crate::bindings::metrics::__export_metrics!(Export with_types_in $crate::bindings::metrics);
+        };
+        #[cfg(not(target_family = "wasm"))]
+        const _: fn(u64, &[$crate::policy::Counts]) = <$policy as $crate::policy::Metrics>::take;
+    };
+}
+
 /// Writes the number of uses into the custom section that the host looks for.
 #[macro_export]
 #[doc(hidden)]

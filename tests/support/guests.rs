@@ -34,13 +34,18 @@ fn build(folder: &Path) -> Result<PathBuf, String> {
     let project = paths::kept().join("guests").join(name);
     std::fs::create_dir_all(&project).map_err(|error| error.to_string())?;
     let mut toml = format!("[organism]\nname = \"{name}\"\n\n[gene.{name}]\nsource = {folder:?}\n");
-    if std::fs::read_to_string(folder.join("src/lib.rs")).is_ok_and(|lib| lib.contains("cyte_sdk::neuron!("))
-    {
+    let lib = std::fs::read_to_string(folder.join("src/lib.rs")).unwrap_or_default();
+    if lib.contains("cyte_sdk::neuron!(") {
         toml.push_str("neuron = \"replace\"\n");
     }
-    if std::fs::read_to_string(folder.join("src/lib.rs")).is_ok_and(|lib| lib.contains("cyte_sdk::division"))
-    {
+    if lib.contains("cyte_sdk::division") {
         toml.push_str("may = [\"release\", \"divide\", \"retire\"]\n");
+    }
+    let duties = [("zombies", "zombies"), ("log_sink", "log"), ("metrics", "metrics")];
+    let duties = duties.into_iter().filter(|(made_by, _)| lib.contains(&format!("cyte_sdk::{made_by}!(")));
+    let duties: Vec<_> = duties.map(|(_, duty)| duty).collect();
+    if !duties.is_empty() {
+        toml.push_str(&format!("policy = {duties:?}\n"));
     }
     let file = project.join("dna.toml");
     if !std::fs::read_to_string(&file).is_ok_and(|there| there == toml) {

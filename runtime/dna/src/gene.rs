@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, GeneName, OutboundGrant, Route, limits};
+use crate::{Digest, Duty, GeneName, OutboundGrant, Route, limits};
 
 /// What a gene's exports make it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -18,6 +18,8 @@ pub enum Role {
     Task,
     /// Says how many cells each class of its host should have (`cyte:cell/homeostasis`).
     Neuron,
+    /// Judges, or takes what the host has to say (`cyte:cell/zombies`, `log-sink`, `metrics`).
+    Policy,
 }
 
 impl Role {
@@ -28,6 +30,7 @@ impl Role {
             Role::Drone => "drone",
             Role::Task => "task",
             Role::Neuron => "neuron",
+            Role::Policy => "policy",
         }
     }
 }
@@ -125,13 +128,19 @@ pub struct Gene {
     /// Words for people and their tools to find it by, such as `team = web`; nothing here acts on
     /// them. Sorted by key, no duplicates.
     pub labels: Vec<(String, String)>,
-    /// Drone, task or neuron.
+    /// Drone, task, neuron or policy.
     pub role: Role,
     /// How much its word counts; a neuron has one, no other gene does.
     pub neuron: Option<Mandate>,
+    /// What it does for its host; a policy does something, no other gene does. Ascending, no
+    /// duplicates; each duty is one gene's.
+    pub policy: Vec<Duty>,
+    /// Its strength against other genes where not all can grow: who has twice as much gets twice the
+    /// cells. From 1; 1 for all but drones.
+    pub weight: u32,
     /// The Wasm component.
     pub component: Blob,
-    /// Where it is mounted; empty for a task and a neuron. Sorted, no duplicates.
+    /// Where it is mounted; empty for all but drones. Sorted, no duplicates.
     pub routes: Vec<Route>,
     /// All it may do. Empty = nothing but compute.
     pub grants: Grants,
@@ -147,7 +156,7 @@ pub struct Gene {
 }
 
 impl Gene {
-    /// A gene without grants, routes or limits of its own; a neuron may only advise.
+    /// A gene without grants, routes or limits of its own; a neuron may only advise, a policy judges.
     #[must_use]
     pub fn new(name: GeneName, role: Role, component: Blob) -> Self {
         Gene {
@@ -156,6 +165,8 @@ impl Gene {
             labels: Vec::new(),
             role,
             neuron: (role == Role::Neuron).then_some(Mandate::Advise),
+            policy: if role == Role::Policy { vec![Duty::Zombies] } else { Vec::new() },
+            weight: limits::WEIGHT,
             component,
             routes: Vec::new(),
             grants: Grants::default(),
@@ -282,6 +293,12 @@ impl GeneLimits {
     #[must_use]
     pub fn look_ms_or_default(&self) -> u64 {
         self.wall_ms.unwrap_or(limits::NEURON_LOOK_MS)
+    }
+
+    /// Wall clock of one call of a policy, in milliseconds.
+    #[must_use]
+    pub fn policy_ms_or_default(&self) -> u64 {
+        self.wall_ms.unwrap_or(limits::POLICY_CALL_MS)
     }
 
     /// Bytes of request body.

@@ -9,6 +9,7 @@
 
 mod bundle;
 mod digest;
+mod duty;
 mod error;
 #[cfg(test)]
 mod fixture;
@@ -30,6 +31,7 @@ pub use bundle::{
     Standing, open,
 };
 pub use digest::{Digest, Digester};
+pub use duty::Duty;
 pub use error::DnaError;
 pub use folder::Folder;
 pub use gene::{

@@ -151,6 +151,26 @@ pub const NEURON_PAUSE_MS: (u64, u64) = (100, 10_000);
 /// The furthest a neuron may bend a demand, in thousandths of it.
 pub const NEURON_BIAS_PERMILLE: u32 = 250;
 
+// Policies: genes that judge for their host, or take what it has to say.
+
+/// Wall clock of one call of a policy, in milliseconds.
+pub const POLICY_CALL_MS: u64 = 100;
+/// Calls that wait for one policy at once.
+pub const POLICY_CALLS: usize = 64;
+/// First and longest pause after a policy's cell ended badly, in milliseconds; doubles in between.
+pub const POLICY_PAUSE_MS: (u64, u64) = (100, 10_000);
+/// A stuck cell whose judge has not answered after this ends, in milliseconds.
+pub const VERDICT_MS: u64 = 1_000;
+/// Log lines in one call of a log sink.
+pub const SINK_LINES: usize = 256;
+
+// Weights: whose cells there are where not all can grow.
+
+/// A gene's weight unless its DNA says otherwise.
+pub const WEIGHT: u32 = 1;
+/// The highest weight.
+pub const WEIGHT_MAX: u32 = 1_000;
+
 // The flight recorder.
 
 /// How far back the flight recorder reaches, in milliseconds.
@@ -178,6 +198,17 @@ pub const RECEPTOR_CPU_MS: u64 = 5;
 pub const RECEPTOR_WALL_MS: u64 = 20;
 /// A cell's receptor is called no sooner than this after it was called before, in milliseconds.
 pub const RECEPTOR_EVERY_MS: u64 = 100;
+
+// Lifecycle: how a gene's cells are told the turns of their lives.
+
+/// CPU in which a cell hears of its daughters, in milliseconds.
+pub const LIFECYCLE_CPU_MS: u64 = 5;
+/// Wall clock in which a cell hears of its daughters, in milliseconds.
+pub const LIFECYCLE_WALL_MS: u64 = 20;
+/// CPU in which a cell hears that it is dying, in milliseconds.
+pub const DYING_CPU_MS: u64 = 20;
+/// Wall clock in which a cell hears that it is dying, in milliseconds.
+pub const DYING_WALL_MS: u64 = 100;
 
 // Zombies: cells that hold a message and are stuck.
 

@@ -4,6 +4,7 @@
 //! Text in, data out; nothing here looks whether a folder or file that is named exists.
 
 mod assemble;
+mod duty;
 mod fault;
 mod gene;
 mod policy;
@@ -81,6 +82,7 @@ impl Reader {
         let genes = self.genes(&root);
         self.route_conflicts(&genes);
         self.rival_neurons(&genes);
+        self.rival_policies(&genes);
         let (organism, label, _) = head?;
         Some(DnaToml { organism, label, policy, genes })
     }

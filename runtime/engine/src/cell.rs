@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use wasmtime::{Store, StoreContextMut, UpdateDeadline};
+use wasmtime::{Store, StoreContextMut, UpdateDeadline, component::Instance};
 use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi_http::{p2::bindings::Proxy, p3::bindings::Service};
 
@@ -11,6 +11,7 @@ use crate::{
     crowd::Slot,
     error::Breach,
     genome::{CellPre, DoorPre},
+    lifecycle::Lifecycle,
     limiter::MemoryBudget,
     receptor::Receptor,
     state::CellState,
@@ -30,6 +31,8 @@ pub(crate) struct Cell {
     pub(crate) door: Door,
     /// Where its gene exports one. Boxed: most have none.
     pub(crate) receptor: Option<Box<Receptor>>,
+    /// The same.
+    pub(crate) lifecycle: Option<Box<Lifecycle>>,
     pub(crate) vitals: Arc<Vitals>,
     pub(crate) uses_left: u32,
     pub(crate) place: Place,
@@ -75,25 +78,41 @@ async fn differentiate(
 ) -> wasmtime::Result<Box<Cell>> {
     let vitals = place.vitals().clone();
     let mut store = store(pre, &vitals, memory, None)?;
-    let mut receptor = None;
+    let (mut receptor, mut lifecycle) = (None, None);
     let door = match &pre.door {
-        DoorPre::Http02(door) if pre.has_receptor() => {
+        DoorPre::Http02(door) if pre.listens() => {
             let instance = door.instance_pre().instantiate_async(&mut store).await?;
-            receptor = Some(Box::new(Receptor::new(&mut store, &instance)?));
+            (receptor, lifecycle) = ears(pre, &mut store, &instance).await?;
             Door::Http02(Proxy::new(&mut store, &instance)?)
         }
-        DoorPre::Http03(door) if pre.has_receptor() => {
+        DoorPre::Http03(door) if pre.listens() => {
             let instance = door.instance_pre().instantiate_async(&mut store).await?;
-            receptor = Some(Box::new(Receptor::new(&mut store, &instance)?));
+            (receptor, lifecycle) = ears(pre, &mut store, &instance).await?;
             Door::Http03(Service::new(&mut store, &instance)?)
         }
         DoorPre::Http02(pre) => Door::Http02(pre.instantiate_async(&mut store).await?),
         DoorPre::Http03(pre) => Door::Http03(pre.instantiate_async(&mut store).await?),
         DoorPre::Task02(_) | DoorPre::Task03(_) => wasmtime::bail!("a task takes no requests"),
         DoorPre::Neuron(_) => wasmtime::bail!("a neuron takes no requests"),
+        DoorPre::Policy(_) => wasmtime::bail!("a policy takes no requests"),
     };
     place.is_settled();
-    Ok(Box::new(Cell { store, door, receptor, vitals, uses_left: pre.reuse, place }))
+    Ok(Box::new(Cell { store, door, receptor, lifecycle, vitals, uses_left: pre.reuse, place }))
+}
+
+type Ears = (Option<Box<Receptor>>, Option<Box<Lifecycle>>);
+
+/// What the host tells a cell of this gene through; one that wants to hear of its life hears its
+/// beginning.
+async fn ears(pre: &CellPre, store: &mut Store<CellState>, instance: &Instance) -> wasmtime::Result<Ears> {
+    let (mut receptor, mut lifecycle) = (None, None);
+    if pre.has_receptor() {
+        receptor = Some(Box::new(Receptor::new(store, instance)?));
+    }
+    if pre.has_lifecycle() {
+        lifecycle = Some(Box::new(Lifecycle::begin(store, instance).await?));
+    }
+    Ok((receptor, lifecycle))
 }
 
 /// A store with every limit on.

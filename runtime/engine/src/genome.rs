@@ -73,6 +73,7 @@ pub struct CellPre {
     pub(crate) door: DoorPre,
     pub(crate) reuse: u32,
     has_receptor: bool,
+    has_lifecycle: bool,
     inspection: Inspection,
     was_cached: bool,
 }
@@ -83,6 +84,7 @@ pub(crate) enum DoorPre {
     Task02(wasmtime_wasi::p2::bindings::CommandPre<CellState>),
     Task03(wasmtime_wasi::p3::bindings::CommandPre<CellState>),
     Neuron(NeuronPre<CellState>),
+    Policy(InstancePre<CellState>),
 }
 
 impl CellPre {
@@ -101,13 +103,27 @@ impl CellPre {
     pub(crate) fn slots(&self) -> u32 {
         match self.door {
             DoorPre::Http03(_) => self.context.gene.concurrency.min(self.reuse).max(1),
-            DoorPre::Http02(_) | DoorPre::Task02(_) | DoorPre::Task03(_) | DoorPre::Neuron(_) => 1,
+            DoorPre::Http02(_)
+            | DoorPre::Task02(_)
+            | DoorPre::Task03(_)
+            | DoorPre::Neuron(_)
+            | DoorPre::Policy(_) => 1,
         }
     }
 
     /// Whether its cells are told how their class stands.
     pub(crate) fn has_receptor(&self) -> bool {
         self.has_receptor
+    }
+
+    /// Whether its cells are told the turns of their lives.
+    pub(crate) fn has_lifecycle(&self) -> bool {
+        self.has_lifecycle
+    }
+
+    /// Whether its cells are told anything.
+    pub(crate) fn listens(&self) -> bool {
+        self.has_receptor || self.has_lifecycle
     }
 
     /// Whether its code was compiled earlier.
@@ -201,6 +217,7 @@ impl Genome {
             })?,
             reuse: gene.reuse.or(inspection.reuse).unwrap_or(default_reuse(inspection.shape)),
             has_receptor: inspection.has_receptor(),
+            has_lifecycle: inspection.has_lifecycle(),
             inspection,
             was_cached,
         }))
@@ -335,15 +352,22 @@ fn check(gene: &Gene, inspection: &Inspection) -> Result<(), PrepareError> {
             gene.concurrency
         )));
     }
-    if inspection.has_receptor() && gene.role != Role::Drone {
-        return Err(unfit(format!(
-            "it exports cyte:cell/receptor, and a {} has no class to feel",
-            gene.role
-        )));
+    let ears = [("receptor", inspection.has_receptor()), ("lifecycle", inspection.has_lifecycle())];
+    for (ear, _) in ears.into_iter().filter(|(_, is_there)| *is_there) {
+        if gene.role != Role::Drone {
+            return Err(unfit(format!("it exports cyte:cell/{ear}, and a {} has no population", gene.role)));
+        }
+        if gene.concurrency > 1 {
+            return Err(unfit(format!(
+                "it exports cyte:cell/{ear}, which a gene with `concurrency` above 1 cannot have"
+            )));
+        }
     }
-    if inspection.has_receptor() && gene.concurrency > 1 {
-        let reason = "it exports cyte:cell/receptor, which a gene with `concurrency` above 1 cannot have";
-        return Err(unfit(reason.into()));
+    if let Some(duty) = gene.policy.iter().find(|duty| !inspection.does(**duty)) {
+        return Err(unfit(format!(
+            "its DNA says policy = \"{duty}\", and it does not export {}",
+            duty.interface()
+        )));
     }
     for ask in inspection.asks(&gene.grants) {
         if let Some((reason, remedy)) = ask.refusal(gene.name.as_str()) {
@@ -367,6 +391,7 @@ fn door(shape: Shape, instance: InstancePre<CellState>) -> wasmtime::Result<Door
         }
         Shape::Task03 => DoorPre::Task03(wasmtime_wasi::p3::bindings::CommandPre::new(instance)?),
         Shape::Neuron => DoorPre::Neuron(NeuronPre::new(instance)?),
+        Shape::Policy => DoorPre::Policy(instance),
     })
 }
 
@@ -374,7 +399,7 @@ fn default_reuse(shape: Shape) -> u32 {
     match shape {
         Shape::Http03 => limits::REUSE_HTTP_03,
         // What it remembers is what it is for.
-        Shape::Neuron => limits::REUSE_MAX,
+        Shape::Neuron | Shape::Policy => limits::REUSE_MAX,
         Shape::Http02 | Shape::Task02 | Shape::Task03 | Shape::Command01 => limits::REUSE_HTTP_02,
     }
 }

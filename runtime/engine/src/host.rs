@@ -128,6 +128,14 @@ pub(crate) struct Counters {
     pub(crate) neuron_orders_refused: Counter,
     /// Cells that ended while they were told how their class stands.
     pub(crate) receptor_failures: Counter,
+    /// Cells that ended or failed while they were told a turn of their lives.
+    pub(crate) lifecycle_failures: Counter,
+    /// Calls of a policy that ended well.
+    pub(crate) policy_calls: Counter,
+    /// Calls of a policy that ended badly, and its cell with them.
+    pub(crate) policy_failures: Counter,
+    /// Calls of a policy that were not made: too many waited, or it rested.
+    pub(crate) policy_skipped: Counter,
 }
 
 /// [`Counters`] at one instant.
@@ -159,6 +167,14 @@ pub struct CountersSnapshot {
     pub neuron_orders_refused: u64,
     /// See [`Counters::receptor_failures`].
     pub receptor_failures: u64,
+    /// See [`Counters::lifecycle_failures`].
+    pub lifecycle_failures: u64,
+    /// See [`Counters::policy_calls`].
+    pub policy_calls: u64,
+    /// See [`Counters::policy_failures`].
+    pub policy_failures: u64,
+    /// See [`Counters::policy_skipped`].
+    pub policy_skipped: u64,
 }
 
 impl Counters {
@@ -178,6 +194,10 @@ impl Counters {
             neuron_failures: self.neuron_failures.get(),
             neuron_orders_refused: self.neuron_orders_refused.get(),
             receptor_failures: self.receptor_failures.get(),
+            lifecycle_failures: self.lifecycle_failures.get(),
+            policy_calls: self.policy_calls.get(),
+            policy_failures: self.policy_failures.get(),
+            policy_skipped: self.policy_skipped.get(),
         }
     }
 }

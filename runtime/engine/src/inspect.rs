@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cyte_dna::{Deed, Grants, Role};
+use cyte_dna::{Deed, Duty, Grants, Role};
 use serde::Serialize;
 use wasmparser::{Encoding, Parser, Payload};
 
@@ -24,6 +24,8 @@ pub enum Shape {
     Command01,
     /// Exports `cyte:cell/homeostasis@0.1`.
     Neuron,
+    /// Exports `zombies`, `log-sink` or `metrics` of `cyte:cell@0.1`.
+    Policy,
 }
 
 impl Shape {
@@ -33,13 +35,14 @@ impl Shape {
             Self::Http02 | Self::Http03 => Role::Drone,
             Self::Task02 | Self::Task03 | Self::Command01 => Role::Task,
             Self::Neuron => Role::Neuron,
+            Self::Policy => Role::Policy,
         }
     }
 
     /// The engine that runs it.
     pub fn engine(self) -> Kind {
         match self {
-            Self::Http02 | Self::Task02 | Self::Command01 | Self::Neuron => Kind::Plain,
+            Self::Http02 | Self::Task02 | Self::Command01 | Self::Neuron | Self::Policy => Kind::Plain,
             Self::Http03 | Self::Task03 => Kind::Concurrent,
         }
     }
@@ -53,6 +56,7 @@ impl Shape {
             Self::Task03 => "wasi:cli/run@0.3",
             Self::Command01 => "wasip1 command",
             Self::Neuron => "cyte:cell/homeostasis@0.1",
+            Self::Policy => "cyte:cell/policy@0.1",
         }
     }
 }
@@ -170,7 +174,22 @@ impl Inspection {
 
     /// Whether its cells are to be told how their class stands.
     pub fn has_receptor(&self) -> bool {
-        self.exports.iter().any(|name| name.starts_with("cyte:cell/receptor@0.1"))
+        self.exports("cyte:cell/receptor")
+    }
+
+    /// Whether its cells are to be told the turns of their lives.
+    pub fn has_lifecycle(&self) -> bool {
+        self.exports("cyte:cell/lifecycle")
+    }
+
+    /// Whether it exports what this duty needs.
+    pub fn does(&self, duty: Duty) -> bool {
+        self.exports(duty.interface())
+    }
+
+    fn exports(&self, interface: &str) -> bool {
+        let rest = |name: &String| name.strip_prefix(interface).is_some_and(|rest| rest.starts_with("@0.1"));
+        self.exports.iter().any(rest)
     }
 }
 
@@ -324,6 +343,8 @@ impl Found {
             Ok(Shape::Task02)
         } else if exports("cyte:cell/homeostasis@0.1") {
             Ok(Shape::Neuron)
+        } else if Duty::ALL.iter().any(|duty| exports(&format!("{}@0.1", duty.interface()))) {
+            Ok(Shape::Policy)
         } else if self.is_command && self.imports.iter().all(|module| module == "wasi_snapshot_preview1") {
             Ok(Shape::Command01)
         } else {
@@ -334,7 +355,7 @@ impl Found {
     fn wrong_world(&self) -> String {
         let exports: Vec<&str> = self.exports.iter().map(String::as_str).collect();
         format!(
-            "it exports no world that cyte knows (wasi:http/incoming-handler@0.2, wasi:http/handler@0.3, wasi:cli/run or cyte:cell/homeostasis@0.1); it exports {}",
+            "it exports no world that cyte knows (wasi:http/incoming-handler@0.2, wasi:http/handler@0.3, wasi:cli/run, cyte:cell/homeostasis@0.1, or zombies, log-sink or metrics of cyte:cell@0.1); it exports {}",
             if exports.is_empty() { "nothing".into() } else { exports.join(", ") }
         )
     }

@@ -109,7 +109,7 @@ struct State {
 pub(crate) struct Held(Arc<CellHost>);
 
 impl Held {
-    fn take(host: &Arc<CellHost>) -> Option<Self> {
+    pub(crate) fn take(host: &Arc<CellHost>) -> Option<Self> {
         host.places.occupy().then(|| Self(host.clone()))
     }
 }

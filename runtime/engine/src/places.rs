@@ -215,13 +215,15 @@ impl Places {
         tissue.give_way();
     }
 
-    /// The next tissue in turn in which somebody waits for a place of the host.
+    /// The tissue in which somebody waits for a place of the host and that has the fewest cells for its
+    /// weight, in turn.
     fn next_in_need(&self) -> Option<(usize, Arc<Tissue>)> {
         let tissues = self.living();
         let turn = self.turn.load(Relaxed).checked_rem(tissues.len())?;
         let (before, after) = tissues.split_at_checked(turn)?;
-        let mut round = after.iter().chain(before).enumerate();
-        let (steps, tissue) = round.find(|(_, tissue)| tissue.wants_place())?;
+        let round = after.iter().chain(before).enumerate().filter(|(_, tissue)| tissue.wants_place());
+        // The first of equals is the one whose turn it is.
+        let (steps, tissue) = round.min_by_key(|(_, tissue)| tissue.share())?;
         Some(((turn + steps) % tissues.len(), tissue.clone()))
     }
 

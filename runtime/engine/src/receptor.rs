@@ -26,7 +26,6 @@ use crate::{
     cell::{Cell, Vessel},
     driver::Metered,
     error::{Breach, CallError},
-    obituary::obituary,
     state::CellState,
     tissue::Tissue,
     vitals::Vitals,
@@ -231,7 +230,7 @@ impl Tissue {
     /// Says what killed a cell while it held no message.
     fn mourn(&self, vitals: &Vitals, error: &wasmtime::Error) {
         self.host().counters.receptor_failures.add();
-        drop(obituary(self.host(), &self.pre().context, vitals, vitals.uses(), error));
+        drop(self.obituary_at_rest(vitals, error));
     }
 }
 

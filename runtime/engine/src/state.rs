@@ -28,7 +28,7 @@ pub struct CellLimits {
     pub memory_bytes: u64,
     /// CPU of a call until the response's head, and again for each piece after it.
     pub cpu: Nanos,
-    /// Wall clock of a call until the response's head; of a neuron's look, of all of it.
+    /// Wall clock of a call until the response's head; of a neuron's look and a policy's call, of all of it.
     pub wall: Nanos,
     /// Wall clock without progress after the head.
     pub stall: Nanos,
@@ -65,6 +65,7 @@ impl CellLimits {
             cpu: Nanos::from_millis(limits.cpu_ms_or_default()),
             wall: Nanos::from_millis(match gene.role {
                 Role::Neuron => limits.look_ms_or_default(),
+                Role::Policy => limits.policy_ms_or_default(),
                 Role::Drone | Role::Task => limits.wall_ms_or_default(),
             }),
             stall: Nanos::from_millis(limits.idle_ms_or_default()),

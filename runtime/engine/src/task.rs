@@ -72,6 +72,7 @@ fn clone_door(door: &DoorPre) -> DoorPre {
         DoorPre::Task02(pre) => DoorPre::Task02(pre.clone()),
         DoorPre::Task03(pre) => DoorPre::Task03(pre.clone()),
         DoorPre::Neuron(pre) => DoorPre::Neuron(pre.clone()),
+        DoorPre::Policy(pre) => DoorPre::Policy(pre.clone()),
     }
 }
 
@@ -90,6 +91,7 @@ async fn run(
         }
         DoorPre::Http02(_) | DoorPre::Http03(_) => wasmtime::bail!("a drone is no task"),
         DoorPre::Neuron(_) => wasmtime::bail!("a neuron is no task"),
+        DoorPre::Policy(_) => wasmtime::bail!("a policy is no task"),
     }
 }
 

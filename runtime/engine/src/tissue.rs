@@ -48,6 +48,7 @@ use crate::{
     genome::CellPre,
     host::CellHost,
     latency::Latency,
+    lifecycle::Peace,
     obituary::obituary,
     receptor::News,
     snapshot::{CellSnapshot, TissueSnapshot},
@@ -86,6 +87,13 @@ enum Tenant {
 impl Tenant {
     /// Ends it, if it is a cell: its uses are not spent, it is only one too many.
     fn retire(self) {
+        if let Tenant::Cell(cell) = self {
+            cell.retire(Peace::Surplus);
+        }
+    }
+
+    /// The same at once and without a word: somebody else needs its place now.
+    fn give_way(self) {
         if let Tenant::Cell(mut cell) = self {
             cell.place.is_surplus();
         }
@@ -232,6 +240,9 @@ impl Tissue {
         if self.news.is_some() {
             vessel = self.attune(vessel, request.headers()).await?;
         }
+        if self.pre.has_lifecycle() {
+            vessel = self.prepare_for_message(vessel, request.headers()).await?;
+        }
         let vitals = vessel.vitals();
         vitals.begin(facts.id.0, self.limits().cpu);
         vitals.take_in();
@@ -279,9 +290,9 @@ impl Tissue {
     }
 
     /// A borrowed cell rests again, as cold as it was, unless somebody waits or it was dismissed.
-    pub(crate) fn rest_again(self: &Arc<Self>, mut cell: Box<Cell>) {
+    pub(crate) fn rest_again(self: &Arc<Self>, cell: Box<Cell>) {
         if self.takes_nothing(cell.vitals.birth.id.0) {
-            return cell.place.has_worn();
+            return cell.retire(Peace::Surplus);
         }
         let unwanted = self.lock().put_back(Tenant::Cell(cell));
         if let Some(tenant) = unwanted {
@@ -386,6 +397,12 @@ impl Tissue {
         queue.wants_place()
     }
 
+    /// The cells that it would have with one more, for its weight; whole and comparable.
+    pub(crate) fn share(&self) -> u64 {
+        let cells = u64::from(self.lock().alive()) + 1;
+        cells * u64::from(limits::WEIGHT_MAX) / u64::from(self.gene().weight.max(1))
+    }
+
     /// Cells that rest and that nobody asks for.
     pub(crate) fn resting(&self) -> u32 {
         let queue = self.lock();
@@ -396,7 +413,7 @@ impl Tissue {
 
     /// Gives up the coldest cell that rests, if there is one.
     pub(crate) fn give_way(&self) -> bool {
-        self.resting() > 0 && self.retire(1) > 0
+        self.resting() > 0 && self.give_up() > 0
     }
 
     /// `patience` is how long the client says that it waits; it only ever shortens.
@@ -480,13 +497,16 @@ impl Tissue {
     }
 
     /// A cell finished its message, or was made ahead of need: next use, or the end of its life.
-    pub(crate) fn give_back(self: &Arc<Self>, mut cell: Box<Cell>) {
-        let is_used_up = cell.uses_left == 0 || self.takes_nothing(cell.vitals.birth.id.0);
-        if is_used_up || self.is_senescent(&cell.vitals) {
-            if !is_used_up {
-                self.has_grown_old();
-            }
-            return cell.place.has_worn();
+    pub(crate) fn give_back(self: &Arc<Self>, cell: Box<Cell>) {
+        if cell.uses_left == 0 {
+            return cell.retire(Peace::Worn);
+        }
+        if self.takes_nothing(cell.vitals.birth.id.0) {
+            return cell.retire(Peace::Surplus);
+        }
+        if self.is_senescent(&cell.vitals) {
+            self.has_grown_old();
+            return cell.retire(Peace::Memory);
         }
         self.lend(Tenant::Cell(cell));
     }
@@ -616,6 +636,16 @@ impl Tissue {
             source: Source::Host,
             text,
         });
+    }
+
+    /// The same of a cell that held no message.
+    pub(crate) fn obituary_at_rest(&self, vitals: &Vitals, error: &wasmtime::Error) -> CallError {
+        obituary(&self.host, &self.pre.context, vitals, vitals.uses(), error)
+    }
+
+    /// The vital signs of a cell that lives.
+    pub(crate) fn vitals_of(&self, cell: u64) -> Option<Arc<Vitals>> {
+        self.alive.get(&cell).map(|vitals| vitals.clone())
     }
 
     /// Whether each cell serves one request only.

@@ -99,6 +99,10 @@ pub(crate) struct Vitals {
     divided_at: AtomicU64,
     /// Why it is to end now, with what it holds; 0 = it is not.
     sentence: AtomicU8,
+    /// Daughters that were made of it.
+    daughters: AtomicU32,
+    /// Whether it is told that it ends.
+    dying: AtomicBool,
     /// Wakes whoever waits for its guest.
     waiting: AtomicWaker,
     /// See [`Self::waits_for_clock`]; 0 = for none.
@@ -146,6 +150,8 @@ impl Vitals {
             released_at: AtomicU64::new(0),
             divided_at: AtomicU64::new(0),
             sentence: AtomicU8::new(0),
+            daughters: AtomicU32::new(0),
+            dying: AtomicBool::new(false),
             waiting: AtomicWaker::new(),
             clock_rings: AtomicU64::new(0),
             others: AtomicU32::new(0),
@@ -253,6 +259,26 @@ impl Vitals {
             last.store(now.0.max(1), Relaxed);
         }
         is_rested
+    }
+
+    /// A daughter was made of it.
+    pub(crate) fn has_daughter(&self) {
+        self.daughters.fetch_add(1, Relaxed);
+    }
+
+    /// Daughters that were made of it.
+    pub(crate) fn daughters(&self) -> u32 {
+        self.daughters.load(Relaxed)
+    }
+
+    /// It takes no messages any more and ends as soon as it was told so.
+    pub(crate) fn begins_dying(&self) {
+        self.dying.store(true, Relaxed);
+    }
+
+    /// Whether that was said of it.
+    pub(crate) fn is_dying(&self) -> bool {
+        self.dying.load(Relaxed)
     }
 
     /// It is to end now, with what it holds. Whoever drives it does so when it is woken.

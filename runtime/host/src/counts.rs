@@ -23,6 +23,9 @@ pub fn engine(usage: &Usage) -> Counts {
         ("cyte_cells_memory_refused_total", usage.memory_refused),
         ("cyte_neuron_failures_total", counters.neuron_failures),
         ("cyte_receptor_failures_total", counters.receptor_failures),
+        ("cyte_lifecycle_failures_total", counters.lifecycle_failures),
+        ("cyte_policy_failures_total", counters.policy_failures),
+        ("cyte_policy_skipped_total", counters.policy_skipped),
         ("cyte_cells_stuck_total", counters.stuck),
         ("cyte_neuron_orders_refused_total", counters.neuron_orders_refused),
     ])

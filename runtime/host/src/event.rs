@@ -153,6 +153,24 @@ pub enum Happening {
         /// What it did last.
         last: String,
     },
+    /// A cell is stuck as a zombie is, and the DNA's judge spares it for now.
+    ZombieSpared {
+        /// The gene's name.
+        gene: String,
+        /// The cell's number within its tissue.
+        cell: u64,
+        /// For how long nothing happened in it, in milliseconds.
+        silent_ms: u64,
+    },
+    /// A policy did not do what it is there for; the host's own default acts.
+    PolicyFailed {
+        /// The policy's gene.
+        gene: String,
+        /// What it was to do: `zombies`, `log` or `metrics`.
+        duty: String,
+        /// Why it did not.
+        why: String,
+    },
     /// The host's own code warned of something.
     Warned {
         /// Which part of it, for example `gateway`.

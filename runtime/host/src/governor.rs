@@ -20,6 +20,7 @@ mod orders;
 #[cfg(test)]
 mod tests;
 mod watch;
+mod zombies;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +28,7 @@ use std::time::Duration;
 use cyte_dna::GeneName;
 pub use cyte_engine::Tally;
 use cyte_engine::capability::control::Refused;
-use cyte_engine::{Alarm, HormoneLevels, Neuron, Ring, Zombie};
+use cyte_engine::{Alarm, HormoneLevels, Neuron, Ring, Verdict, Zombie};
 use cyte_organism::constants::Constants;
 use cyte_organism::flight::Recording;
 use cyte_organism::law::{Act, ClassId, Decision, Demand, Trace};
@@ -49,6 +50,8 @@ pub use levels::Levels;
 pub use orders::{Order, Voice};
 use watch::Watch;
 pub use watch::{Incident, Kind};
+use zombies::Court;
+pub use zombies::Judge;
 
 /// How soon the tissues are looked at after a cell died: many that die together cost one look.
 const AFTER_A_DEATH: Nanos = Nanos::from_millis(1);
@@ -120,6 +123,15 @@ pub enum Event {
         voice: Voice,
         /// Told what became of it.
         answer: oneshot::Sender<Result<u64, Refused>>,
+    },
+    /// The judge of stuck cells said what becomes of one, or nothing.
+    Judged {
+        /// Its gene.
+        gene: GeneName,
+        /// The cell, as it was found.
+        found: Zombie,
+        /// What was said.
+        verdict: Option<Verdict>,
     },
     /// Somebody asks what a cell felt at the last look.
     Ask {
@@ -231,6 +243,8 @@ pub struct Charge {
     pub levels: Arc<Levels>,
     /// Who is asked what each class is to follow, where the DNA has one.
     pub neuron: Option<Arc<Neuron>>,
+    /// Who is asked about cells that are stuck, where the DNA has one.
+    pub judge: Option<Box<dyn Judge>>,
     /// What makes recordings.
     pub flight: Arc<Flight>,
     /// What is wanted.
@@ -255,6 +269,7 @@ pub struct Governor {
     neuron: Option<Arc<Neuron>>,
     flight: Arc<Flight>,
     watch: Watch,
+    court: Court,
     populations: Vec<Arc<dyn Population>>,
     census: Census,
     /// What guests of one class released; keeps its space.
@@ -290,7 +305,7 @@ impl Governor {
         inbox: mpsc::Receiver<Event>,
         charge: Charge,
     ) -> Self {
-        let Charge { constants, ground, awake, egg, levels, neuron, flight, pressure } = charge;
+        let Charge { constants, ground, awake, egg, levels, neuron, judge, flight, pressure } = charge;
         let census = Census::new(populations.len());
         Self {
             homeostasis: Homeostasis::new(constants, pressure.seed, populations.len()),
@@ -302,6 +317,7 @@ impl Governor {
             neuron,
             flight,
             watch: Watch::default(),
+            court: Court::new(judge),
             populations,
             census,
             released: Vec::new(),
@@ -377,6 +393,10 @@ impl Governor {
             }
             Event::Order { gene, order, voice, answer } => {
                 let _ = answer.send(self.obey_order(&gene, order, voice));
+                self.look_by(now);
+            }
+            Event::Judged { gene, found, verdict } => {
+                self.judged(&gene, found, verdict);
                 self.look_by(now);
             }
             Event::Ask { gene, niche, answer } => {
@@ -465,17 +485,6 @@ impl Governor {
         self.find_zombies(now);
         if self.exchange() {
             self.look_by(now + self.homeostasis.constants().tick);
-        }
-    }
-
-    /// Cells that are stuck end, and who wants one gets a successor as after any other death.
-    fn find_zombies(&self, now: Nanos) {
-        for population in &self.populations {
-            for Zombie { cell, silent, last } in population.ping(now) {
-                let (gene, silent_ms) = (population.gene().to_string(), silent.as_millis());
-                self.events.record(Happening::Zombie { gene, cell, silent_ms, last });
-                population.bury(cell);
-            }
         }
     }
 

@@ -435,7 +435,8 @@ impl Population for Governed {
     }
 
     fn tell(&self, levels: HormoneLevels) -> bool {
-        self.0.tell(levels)
+        let has_more = self.0.tell(levels);
+        self.0.announce() || has_more
     }
 }
 

@@ -26,6 +26,7 @@ pub mod loading;
 pub mod log;
 pub mod machine;
 pub mod outbound;
+pub mod policies;
 pub mod record;
 pub mod ring;
 pub mod state;

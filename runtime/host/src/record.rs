@@ -31,7 +31,7 @@ use tokio::sync::mpsc::Sender;
 
 use crate::event::Happening;
 use keeper::Keeper;
-pub use pulse::{Look, Observed, Seen};
+pub use pulse::{Look, Observed, Seen, Sums};
 use telling::Told;
 pub use telling::value;
 
@@ -77,6 +77,7 @@ pub struct Recorder {
     is_nudged: AtomicBool,
     store: OnceLock<Arc<PhenotypeStore>>,
     copies: OnceLock<Sender<Record>>,
+    sums: OnceLock<Sender<Sums>>,
 }
 
 /// What is handed to the thread.
@@ -136,6 +137,12 @@ impl Recorder {
         let _ = self.copies.set(copies);
     }
 
+    /// Tells `sums` what is counted in each second in which anything is, once it is started; only the
+    /// first counts, and one that does not keep up misses some.
+    pub fn sum_to(&self, sums: Sender<Sums>) {
+        let _ = self.sums.set(sums);
+    }
+
     /// Starts the thread that keeps records in the file of `diary`, of what is told and of `tissues`.
     ///
     /// # Errors
@@ -143,7 +150,7 @@ impl Recorder {
     pub fn start(self: &Arc<Self>, diary: Diary, tissues: Vec<Arc<dyn Observed>>) -> io::Result<()> {
         let recorder = Arc::clone(self);
         let mut keeper = Keeper::new(diary, tissues);
-        keeper.copy_to(self.copies.get().cloned());
+        keeper.copy_to(self.copies.get().cloned(), self.sums.get().cloned());
         std::thread::Builder::new().name("phenotype".into()).spawn(move || recorder.run(keeper))?;
         let mut shared = self.lock();
         if shared.stage == Stage::Waiting {

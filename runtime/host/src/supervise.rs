@@ -42,6 +42,7 @@ use crate::loading::{self, Loader};
 use crate::log::{GuestLog, Show};
 use crate::machine::{Machine, Plan};
 use crate::outbound::{self, OutboundConfig};
+use crate::policies::{Desk, Policies};
 use crate::record::{Diary, Observed, Recorder};
 use crate::state::StateFolder;
 use crate::state::clock::wall_ms;
@@ -330,6 +331,8 @@ impl Host {
         if front.seat.is_some() {
             recorder.copy_to(copies);
         }
+        let desk = Desk { on: threads.cytoplasm(), logs: &body.logs, recorder: &recorder, events: &events };
+        let policies = Policies::start(&genome, &grown, &desk);
         start_recorder(&recorder, &state, &body.wishes, body.started_ms, &tissues)?;
         let flight = Arc::new(flight(&state, &body.manifest, &tissues, &events)?);
         let view = Arc::new(View {
@@ -353,6 +356,7 @@ impl Host {
             outlook: Arc::default(),
             levels: Arc::default(),
             neuron,
+            policies,
             flight,
             ear: ear.clone(),
             clock,
@@ -366,7 +370,8 @@ impl Host {
         }
         let populations =
             tissues.into_iter().map(|tissue| -> Arc<dyn Population> { Arc::new(Governed(tissue)) }).collect();
-        let governor = Governor::new(populations, events.clone(), alarm, inbox, charge(&view)?);
+        let governor =
+            Governor::new(populations, events.clone(), alarm, inbox, charge(&view, threads.cytoplasm())?);
         // The governor asks for the time when something woke it: at the first request after a rest too.
         let now = move || {
             recorder.nudge();
@@ -652,7 +657,7 @@ fn around(view: &Arc<View>, tissues: &[Arc<Tissue>]) -> Around {
 }
 
 /// What the governor rules by, and where it says how things stand.
-fn charge(view: &Arc<View>) -> Result<Charge, CliError> {
+fn charge(view: &Arc<View>, cytoplasm: &Handle) -> Result<Charge, CliError> {
     let policy = &view.manifest.policy;
     let constants = Constants::new(&policy.hormones, &policy.pool).map_err(|error| {
         CliError::new(Code::Bundle, "the policy of this DNA cannot be lived by", error.to_string())
@@ -669,7 +674,8 @@ fn charge(view: &Arc<View>) -> Result<Charge, CliError> {
     let ground = Box::new(Soil::new(view.genome.clone(), view.machine.cores));
     let (levels, neuron, flight) = (view.levels.clone(), view.neuron.clone(), view.flight.clone());
     let egg = view.egg.clone();
-    Ok(Charge { constants, ground, awake: policy.awake, egg, levels, neuron, flight, pressure })
+    let judge = view.policies.judge(view.ear.clone(), cytoplasm.clone(), view.events.clone());
+    Ok(Charge { constants, ground, awake: policy.awake, egg, levels, neuron, judge, flight, pressure })
 }
 
 /// What makes recordings of these tissues, in their order.

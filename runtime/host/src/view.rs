@@ -33,6 +33,7 @@ use crate::live::{self, Live, Turn};
 use crate::log::GuestLog;
 use crate::machine::{Machine, Plan};
 use crate::outbound::Client;
+use crate::policies::Policies;
 use crate::record::Recorder;
 use crate::state::secrets::Secrets;
 use crate::state::{StateFolder, clock};
@@ -61,6 +62,7 @@ pub struct View {
     pub(crate) outlook: Arc<Outlook>,
     pub(crate) levels: Arc<Levels>,
     pub(crate) neuron: Option<Arc<Neuron>>,
+    pub(crate) policies: Arc<Policies>,
     pub(crate) flight: Arc<Flight>,
     pub(crate) ear: Ear,
     pub(crate) clock: Clock,
@@ -192,6 +194,8 @@ impl View {
         let (least, most) = self.wishes.range(name);
         Ok(json!({
             "gene": name.as_str(),
+            "role": grown.gene.role.as_str(),
+            "policy": self.policies.snapshot(name),
             "wanted": wish.get("count"),
             "by": wish.get("origin"),
             "revision": wish.get("revision"),
@@ -291,6 +295,9 @@ impl HostView for View {
         object.insert("dna".into(), json!(grown.gene));
         object.insert("component".into(), json!(grown.pre.inspection()));
         object.insert("asks".into(), json!(grown.pre.inspection().asks(&grown.gene.grants)));
+        if let Some(policy) = self.policies.snapshot(&grown.gene.name) {
+            object.insert("calls".into(), json!(policy));
+        }
         if let Some(tissue) = &grown.tissue {
             object.insert("limits".into(), json!(tissue.limits()));
             object.insert("tissue".into(), json!(tissue.snapshot()));
@@ -519,7 +526,7 @@ fn entry(uid: u32, verb: &str, subject: &str) -> AuditEntry {
 
 /// What never changes about a gene while it lives here.
 fn gene_facts(grown: &Grown) -> Value {
-    let Gene { name, version, labels, role, neuron, routes, component, .. } = &grown.gene;
+    let Gene { name, version, labels, role, neuron, policy, weight, routes, component, .. } = &grown.gene;
     let labels: serde_json::Map<_, _> = labels.iter().map(|(k, v)| (k.clone(), v.as_str().into())).collect();
     json!({
         "gene": name.as_str(),
@@ -527,6 +534,8 @@ fn gene_facts(grown: &Grown) -> Value {
         "labels": labels,
         "role": role.as_str(),
         "neuron": neuron,
+        "policy": policy,
+        "weight": weight,
         "world": grown.pre.inspection().shape.world(),
         "size": component.length,
         "routes": routes.iter().map(ToString::to_string).collect::<Vec<_>>(),

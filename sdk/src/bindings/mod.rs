@@ -17,8 +17,16 @@ pub mod drone;
 #[rustfmt::skip]
 pub mod drone_p3;
 #[rustfmt::skip]
+pub mod lifecycle;
+#[rustfmt::skip]
+pub mod log_sink;
+#[rustfmt::skip]
+pub mod metrics;
+#[rustfmt::skip]
 pub mod neuron;
 #[rustfmt::skip]
 pub mod receptor;
 #[rustfmt::skip]
 pub mod task;
+#[rustfmt::skip]
+pub mod zombies;

@@ -12,14 +12,16 @@ mod native;
 #[cfg(target_family = "wasm")]
 mod streams;
 #[cfg(target_family = "wasm")]
+mod told;
+#[cfg(target_family = "wasm")]
 mod wasi;
 
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use native::*;
 #[cfg(target_family = "wasm")]
-pub use wasi::*;
-#[cfg(target_family = "wasm")]
 pub(crate) use {bridge::open, streams::*, wasi::DroneRequest as Source};
+#[cfg(target_family = "wasm")]
+pub use {told::*, wasi::*};
 
 /// Refuses, when the gene is compiled, a number of uses that the host could not read.
 pub const fn check_reuse(uses: u32, text: &str) {

@@ -138,6 +138,26 @@ table! {
         "a request may wait behind it";
     "receptor-every" Milliseconds Number(RECEPTOR_EVERY_MS), "nobody", None, Some("all::cases::glands::cells_with_a_receptor_are_told_how_their_class_stands"),
         "10,000 cells that are told at every tick would take a core";
+    "lifecycle-cpu" Milliseconds Number(LIFECYCLE_CPU_MS), "nobody", Some("cyte_lifecycle_failures_total"), Some("all::cases::life::a_cell_that_fails_at_what_it_is_told_ends_alone"),
+        "a request may wait behind it";
+    "lifecycle-wall" Milliseconds Number(LIFECYCLE_WALL_MS), "nobody", Some("cyte_lifecycle_failures_total"), None,
+        "a request may wait behind it";
+    "dying-cpu" Milliseconds Number(DYING_CPU_MS), "nobody", Some("cyte_lifecycle_failures_total"), Some("all::cases::life::who_does_not_end_when_it_is_dying_ends_anyway"),
+        "a cell that is told that it ends keeps its place meanwhile";
+    "dying-wall" Milliseconds Number(DYING_WALL_MS), "nobody", Some("cyte_lifecycle_failures_total"), None,
+        "a cell that is told that it ends keeps its place meanwhile";
+    "policy-call" Milliseconds Number(POLICY_CALL_MS), "DNA", Some("cyte_policy_failures_total"), Some("all::cases::policies::where_a_judge_fails_the_default_acts"),
+        "who is late must not keep the next one waiting";
+    "policy-calls" Count Number(POLICY_CALLS as u64), "nobody", Some("cyte_policy_skipped_total"), None,
+        "what waits for a slow policy is memory; beyond it the host's default acts at once";
+    "policy-pause" None Rule("100 ms after a policy's cell ended badly, doubling to 10 s"), "nobody", Some("cyte_policy_skipped_total"), Some("all::cases::policies::lines_that_a_sink_does_not_survive_are_counted"),
+        "one that always fails must not cost a cell each time it is asked";
+    "policies" None Rule("one gene for each of zombies, log, metrics"), "nobody", None, Some("cyte_dna::manifest::tests::a_policy_is_one_cell_that_only_its_host_asks"),
+        "two would each say what becomes of the same cell";
+    "verdict" Milliseconds Number(VERDICT_MS), "nobody", None, None,
+        "a stuck cell holds a place; whose judge says nothing ends";
+    "sink-lines" Count Number(SINK_LINES as u64), "nobody", None, None,
+        "lines are copied into the policy's memory; those that wait are the lines that the host keeps";
     "cell-memory" Bytes Number(CELL_MEMORY_BYTES), "DNA", Some("cyte_cells_memory_exceeded_total"), Some("all::cases::hostile::memory::a_guest_that_grows_gets_its_limit_and_no_more"),
         "one cell must not take the memory of the others; summed over its memories";
     "memory-mark" None Rule("75 of 100 of the gene's memory"), "nobody", Some("cyte_cells_grown_old_total"), Some("all::cases::limits::a_cell_whose_memory_passed_the_mark_retires"),

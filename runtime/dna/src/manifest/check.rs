@@ -1,12 +1,12 @@
 //! The rules that a manifest keeps by itself, without knowing what a host has or what time it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::{Manifest, Revoked, RosterEntry};
 use crate::folder::check_path;
 use crate::limits as l;
-use crate::{Blob, DnaError, Expression, FileGrant, FileSource, Gene, GeneName, Grants, Role, Route};
+use crate::{Blob, DnaError, Duty, Expression, FileGrant, FileSource, Gene, GeneName, Grants, Role, Route};
 
 /// A rule that a manifest breaks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -161,6 +161,10 @@ impl Manifest {
             self.genes.iter().filter(|gene| gene.role == Role::Neuron).count(),
             l::NEURONS,
         )?;
+        let mut duties: BTreeSet<Duty> = BTreeSet::new();
+        if !self.genes.iter().flat_map(|gene| &gene.policy).all(|duty| duties.insert(*duty)) {
+            return whole.invalid("policy", "two genes do the same");
+        }
         self.genes.iter().try_for_each(|gene| check_gene(gene, &self.revoked))
     }
 
@@ -211,6 +215,7 @@ fn check_gene(gene: &Gene, revoked: &Revoked) -> Checked {
         return scope.invalid("routes", "only a drone has them");
     }
     scope.neuron(gene)?;
+    scope.policy(gene)?;
     gene.blobs().try_for_each(|blob| scope.range("bytes of a blob", blob.length, 1, l::BLOB_BYTES))?;
     if revoked.genes.binary_search(&gene.component.sha256).is_ok() {
         return scope.invalid("component", "this manifest revokes it");
@@ -278,8 +283,10 @@ impl Scope<'_> {
     fn neuron(&self, gene: &Gene) -> Checked {
         match (gene.role, gene.neuron) {
             (Role::Neuron, None) => return self.invalid("neuron", "a neuron says `advise` or `replace`"),
-            (Role::Drone | Role::Task, Some(_)) => return self.invalid("neuron", "it is no neuron"),
-            (Role::Drone | Role::Task, None) => return Ok(()),
+            (Role::Drone | Role::Task | Role::Policy, Some(_)) => {
+                return self.invalid("neuron", "it is no neuron");
+            }
+            (Role::Drone | Role::Task | Role::Policy, None) => return Ok(()),
             (Role::Neuron, Some(_)) => {}
         }
         let Grants { outbound, files, secrets, .. } = &gene.grants;
@@ -290,6 +297,25 @@ impl Scope<'_> {
             return self.invalid("express", "a neuron is one cell a host");
         }
         self.range("concurrency of a neuron", gene.concurrency.into(), 1, 1)
+    }
+
+    /// A policy says what it does, and is one cell that only its host asks.
+    fn policy(&self, gene: &Gene) -> Checked {
+        self.ascending("policy", gene.policy.iter())?;
+        let most = if gene.role == Role::Drone { l::WEIGHT_MAX } else { l::WEIGHT };
+        self.range("weight", gene.weight.into(), 1, most.into())?;
+        match (gene.role, gene.policy.is_empty()) {
+            (Role::Policy, true) => return self.invalid("policy", "it does not say what it does"),
+            (Role::Drone | Role::Task | Role::Neuron, false) => {
+                return self.invalid("policy", "it is no policy");
+            }
+            (Role::Drone | Role::Task | Role::Neuron, true) => return Ok(()),
+            (Role::Policy, false) => {}
+        }
+        if gene.express != Expression::default() {
+            return self.invalid("express", "a policy is one cell a host");
+        }
+        self.range("concurrency of a policy", gene.concurrency.into(), 1, 1)
     }
 
     fn numbers(&self, gene: &Gene) -> Checked {

@@ -148,6 +148,8 @@ impl Diff {
         self.value("role", &old.role, &new.role);
         let word = |gene: &Gene| gene.neuron.map_or("none", Mandate::as_str);
         self.value("neuron", &word(old), &word(new));
+        self.list("policy", texts(&old.policy), texts(&new.policy));
+        self.value("weight", &old.weight, &new.weight);
         self.value("component", &old.component.sha256, &new.component.sha256);
         self.list("route", texts(&old.routes), texts(&new.routes));
         self.optional("reuse", &old.reuse, &new.reuse);

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::fixture::{COMPONENT, germline, key, manifest};
 use crate::limits as l;
-use crate::{Descent, Expression, FileGrant, FileSource, Gene, Grants, Mandate, Role, Route};
+use crate::{Deed, Descent, Duty, Expression, FileGrant, FileSource, Gene, Grants, Mandate, Role, Route};
 
 fn first() -> Manifest {
     manifest(Descent::first(germline(&[1, 2], 1)))
@@ -21,6 +21,10 @@ fn refused(change: impl FnOnce(&mut Manifest)) -> String {
 
 fn gene(name: &str) -> Gene {
     Gene::new(name.parse().unwrap(), Role::Drone, Blob::of(COMPONENT))
+}
+
+fn policy(name: &str) -> Gene {
+    Gene::new(name.parse().unwrap(), Role::Policy, Blob::of(COMPONENT))
 }
 
 fn neuron(name: &str) -> Gene {
@@ -251,6 +255,9 @@ fn what_cannot_be_meant_is_refused() {
         gene.grants.files = vec![FileGrant { to: "/data".into(), write: true, source }];
     });
     assert_eq!(error, "gene `think`, neuron: a neuron is granted no requests, files or secrets");
+    refused(|m| m.genes[0].weight = 0);
+    refused(|m| m.genes[0].weight = l::WEIGHT_MAX + 1);
+    neuron(|gene| gene.weight = 2);
     refused(|m| m.genes[0].concurrency = 0);
     refused(|m| m.genes[0].reuse = Some(0));
     refused(|m| m.genes[0].express.max = Some(0));
@@ -311,6 +318,39 @@ fn differences_are_named() {
     assert!(back.contains(&"- gene later".to_string()));
     let json = serde_json::to_value(Manifest::diff(&old, &new)).unwrap();
     assert_eq!(json[0]["kind"], "changed");
+}
+
+#[test]
+fn a_policy_is_one_cell_that_only_its_host_asks() {
+    let with = |change: fn(&mut Gene)| {
+        let mut manifest = first();
+        let mut gene = policy("judge");
+        change(&mut gene);
+        manifest.genes.push(gene);
+        manifest.genes.sort_by(|a, b| a.name.cmp(&b.name));
+        manifest.check()
+    };
+    with(|gene| gene.policy = vec![Duty::Zombies, Duty::Log, Duty::Metrics]).unwrap();
+    with(|gene| gene.grants.outbound = vec!["https://log.example.test".parse().unwrap()]).unwrap();
+    for change in [
+        (|gene| gene.policy.clear()) as fn(&mut Gene),
+        |gene| gene.policy = vec![Duty::Log, Duty::Zombies],
+        |gene| gene.policy = vec![Duty::Log, Duty::Log],
+        |gene| gene.role = Role::Drone,
+        |gene| gene.role = Role::Task,
+        |gene| gene.routes = vec!["/judge".parse().unwrap()],
+        |gene| gene.grants.may = vec![Deed::Divide],
+        |gene| gene.express.min = 1,
+        |gene| gene.concurrency = 2,
+        |gene| gene.weight = 2,
+        |gene| gene.neuron = Some(Mandate::Advise),
+    ] {
+        with(change).unwrap_err();
+    }
+    let mut two = first();
+    two.genes.extend([policy("judge"), policy("other")]);
+    two.genes.sort_by(|a, b| a.name.cmp(&b.name));
+    assert_eq!(two.check().unwrap_err().to_string(), "policy: two genes do the same");
 }
 
 prop_compose! {

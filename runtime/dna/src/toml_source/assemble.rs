@@ -137,6 +137,8 @@ impl GeneSource {
     fn express_as(&self, parts: GeneParts, only_drone: bool, blobs: &mut Blobs) -> Result<Gene, DnaError> {
         let mut gene = Gene::new(self.name.clone(), parts.role, keep(blobs, parts.component));
         gene.neuron = self.neuron;
+        gene.policy.clone_from(&self.policy);
+        gene.weight = self.weight;
         gene.version.clone_from(&self.version);
         gene.labels.clone_from(&self.labels);
         gene.routes = match &self.routes {

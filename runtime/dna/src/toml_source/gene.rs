@@ -10,7 +10,7 @@ use super::read::{Placed, Reader, Table};
 use super::units::Measure;
 use crate::folder::check_path;
 use crate::limits as l;
-use crate::{Deed, Expression, GeneLimits, GeneName, Mandate, OutboundGrant, Role, Route, Scope};
+use crate::{Deed, Duty, Expression, GeneLimits, GeneName, Mandate, OutboundGrant, Role, Route, Scope};
 
 /// One gene as its author describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +27,10 @@ pub struct GeneSource {
     pub role: Option<Role>,
     /// How much the word of a neuron counts.
     pub neuron: Option<Mandate>,
+    /// What a policy does for its host. Ascending, each once.
+    pub policy: Vec<Duty>,
+    /// Its strength against other genes where not all can grow.
+    pub weight: u32,
     /// Sorted, each once; `None` = left out (see [`super::DnaToml::assemble`]).
     pub routes: Option<Vec<Route>>,
     /// Uses of one cell; `None` = what the component declares.
@@ -55,6 +59,8 @@ pub struct GeneSource {
     pub span: Range<usize>,
     /// Where the value of `source` stands.
     pub source_span: Range<usize>,
+    /// Where the value of `policy` stands; `[gene.NAME]` where there is none.
+    pub(super) policy_span: Range<usize>,
     /// Where each route stands, in the order of `routes`.
     route_spans: Vec<Range<usize>>,
 }
@@ -87,12 +93,14 @@ const KEYS: &[&str] = &[
     "may",
     "neuron",
     "outbound",
+    "policy",
     "reuse",
     "role",
     "route",
     "secrets",
     "source",
     "version",
+    "weight",
 ];
 
 /// What to write where a neuron does not say how much its word counts.
@@ -133,12 +141,20 @@ impl GeneSource {
                 let message = format!("gene `{name}` is a neuron and does not say how much its word counts");
                 Some(SourceError::new(self.span.clone(), message, NEURON_HELP))
             }
-            (Role::Drone | Role::Task, Some(_)) => {
+            (Role::Drone | Role::Task | Role::Policy, Some(_)) => {
                 let message = format!("gene `{name}` has `neuron`, but its exports make it a {exported}");
                 Some(SourceError::new(self.span.clone(), message, "remove neuron"))
             }
-            _ => None,
+            _ => self.misfit_of_duties(exported).or_else(|| self.misfit_of_weight(exported)),
         }
+    }
+
+    fn misfit_of_weight(&self, exported: Role) -> Option<SourceError> {
+        let is_misfit = exported != Role::Drone && self.weight != l::WEIGHT;
+        let message = format!("gene `{}` has `weight`, but its exports make it a {exported}", self.name);
+        is_misfit.then(|| {
+            SourceError::new(self.span.clone(), message, "remove weight: only a drone has a population")
+        })
     }
 
     pub(super) fn routes_with_spans(&self) -> impl Iterator<Item = (&Route, Range<usize>)> {
@@ -182,9 +198,12 @@ impl Reader {
         let source = self.source(table, &span);
         let version = self.label(table);
         let labels = self.labels(table);
-        let roles = [("drone", Role::Drone), ("task", Role::Task), ("neuron", Role::Neuron)];
+        let roles = [Role::Drone, Role::Task, Role::Neuron, Role::Policy].map(|role| (role.as_str(), role));
         let role = self.word(table, "role", &roles);
         let neuron = self.neuron(table, role);
+        let policy = self.duties(table, role);
+        let policy_span = table.entries.get("policy").map_or_else(|| span.clone(), Spanned::span);
+        let weight = self.number(table, "weight", 1, l::WEIGHT_MAX).unwrap_or(l::WEIGHT);
         let routes = self.routes(table, role);
         let reuse = self.number(table, "reuse", 1, l::REUSE_MAX);
         let concurrency = self.number(table, "concurrency", 1, l::CONCURRENCY_MAX).unwrap_or(1);
@@ -212,6 +231,8 @@ impl Reader {
             source,
             role,
             neuron,
+            policy,
+            weight,
             routes,
             reuse,
             concurrency,
@@ -226,6 +247,7 @@ impl Reader {
             build,
             span,
             source_span,
+            policy_span,
             route_spans,
         })
     }
@@ -250,7 +272,7 @@ impl Reader {
         let words = [("advise", Mandate::Advise), ("replace", Mandate::Replace)];
         let said = self.word(table, "neuron", &words);
         let key = table.entries.get("neuron");
-        if let (Some(role @ (Role::Drone | Role::Task)), Some(value)) = (role, key) {
+        if let (Some(role @ (Role::Drone | Role::Task | Role::Policy)), Some(value)) = (role, key) {
             let message = format!("`neuron` is for neurons, and {} is a {role}", table.name);
             self.faults.push(SourceError::new(value.span(), message, "remove neuron, or the role"));
         }
@@ -265,7 +287,7 @@ impl Reader {
     }
 
     fn grants_nothing(&mut self, table: &Table<'_, '_>) {
-        for key in ["outbound", "files", "secrets", "may", "express", "concurrency"] {
+        for key in ["outbound", "files", "secrets", "may", "express", "concurrency", "weight"] {
             if let Some(value) = table.entries.get(key) {
                 let message = format!("a neuron has no `{key}`");
                 let help = "remove it: a neuron is one cell a host that sees counts and reaches nothing";
@@ -296,7 +318,7 @@ impl Reader {
     }
 
     /// Sorted, within its cap, with a fault for each that is there twice.
-    fn unique<T: Ord + std::fmt::Display>(
+    pub(super) fn unique<T: Ord + std::fmt::Display>(
         &mut self,
         table: &Table<'_, '_>,
         key: &str,

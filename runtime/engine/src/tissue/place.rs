@@ -42,7 +42,13 @@ impl Place {
     pub(super) fn taken(tissue: &Arc<Tissue>, birth: Birth) -> Self {
         let vitals = Arc::new(Vitals::new(tissue.host.clock, birth));
         tissue.alive.insert(birth.id.0, vitals.clone());
+        tissue.has_daughter(&birth);
         Self { tissue: tissue.clone(), vitals, end: End::Died }
+    }
+
+    /// Whose place it is.
+    pub(crate) fn tissue(&self) -> &Arc<Tissue> {
+        &self.tissue
     }
 
     pub(crate) fn vitals(&self) -> &Arc<Vitals> {
@@ -64,7 +70,7 @@ impl Place {
     }
 
     /// The cell ends because it is one too many. It was counted as leaving already.
-    pub(super) fn is_surplus(&mut self) {
+    pub(crate) fn is_surplus(&mut self) {
         self.end = End::Surplus;
     }
 }

@@ -100,6 +100,8 @@ pub struct Tally {
     pub staying: u32,
     /// How long a request may wait until it counts as late.
     pub target: Nanos,
+    /// Its strength against other genes, as the DNA says; 0 counts as 1.
+    pub weight: u32,
 }
 
 impl Tissue {
@@ -132,7 +134,7 @@ impl Tissue {
         let Birth { id, niche, mother_niche, .. } = vitals.birth;
         let phase = match vitals.since() {
             None => Phase::Pending,
-            Some(_) if self.takes_nothing(id.0) => Phase::Draining,
+            Some(_) if self.takes_nothing(id.0) || vitals.is_dying() => Phase::Draining,
             Some(_) => Phase::Ready,
         };
         let since = vitals.since().unwrap_or_default();
@@ -173,6 +175,7 @@ impl Tissue {
             most: bounds.cells_max,
             staying,
             target: bounds.target,
+            weight: self.gene().weight,
         }
     }
 
@@ -303,6 +306,17 @@ impl Tissue {
         let surplus = self.lock().surplus(count as usize);
         let cells = surplus.len();
         surplus.into_iter().for_each(Tenant::retire);
+        cells
+    }
+
+    /// Gives up the coldest cell that rests at once; says how many that were.
+    pub(super) fn give_up(&self) -> usize {
+        if self.is_shared() {
+            return self.retire(1);
+        }
+        let surplus = self.lock().surplus(1);
+        let cells = surplus.len();
+        surplus.into_iter().for_each(Tenant::give_way);
         cells
     }
 

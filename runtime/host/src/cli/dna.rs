@@ -409,7 +409,7 @@ fn inspect_text(draft: &Draft) -> String {
             let routes: Vec<String> = gene.routes.iter().map(ToString::to_string).collect();
             vec![
                 gene.name.to_string(),
-                gene.neuron.map_or_else(|| gene.role.to_string(), |word| format!("{} ({word})", gene.role)),
+                role_text(gene),
                 human(gene.component.length),
                 gene.component.sha256.short(),
                 if routes.is_empty() { "-".to_owned() } else { routes.join(" ") },
@@ -419,6 +419,16 @@ fn inspect_text(draft: &Draft) -> String {
         .collect();
     text.push_str(&table(&["GENE", "ROLE", "SIZE", "SHA256", "ROUTES", "GRANTS"], &rows));
     text
+}
+
+/// Its role, with how much a neuron's word counts or what a policy does.
+fn role_text(gene: &cyte_dna::Gene) -> String {
+    let duties: Vec<&str> = gene.policy.iter().map(|duty| duty.as_str()).collect();
+    match gene.neuron {
+        Some(word) => format!("{} ({word})", gene.role),
+        None if !duties.is_empty() => format!("{} ({})", gene.role, duties.join(", ")),
+        None => gene.role.to_string(),
+    }
 }
 
 /// All that a gene may do, on one line.

@@ -7,7 +7,7 @@ use cyte_dna::Grants;
 use serde_json::{Value, json};
 
 use super::table::{bytes, field, gets, labels, role, span, table};
-use super::{Context, Done, Exit, Which, ask, files};
+use super::{Context, Done, Exit, Which, ask, files, why};
 use crate::codes::Code;
 use crate::control::client::escape;
 use crate::error::CliError;
@@ -126,10 +126,14 @@ fn gene_text(gene: &Value) -> String {
         ("size", bytes(number("size"))),
         ("routes", field(gene, "routes")),
         ("reuse", field(gene, "reuse")),
+        ("weight", field(gene, "weight")),
         ("cells", format!("{} ready, {} busy, {} born", number("ready"), number("busy"), number("born"))),
         ("waiting", format!("{}, {} refused at once", field(gene, "waiting"), number("shed"))),
         ("latency", format!("p50 {} us, p99 {} us", number("p50_us"), number("p99_us"))),
     ]);
+    if let Some(calls) = gene.get("calls") {
+        text.push_str(&facts(&[("calls", why::policy_calls(calls))]));
+    }
     text.push_str(&asks_text(gene));
     text
 }

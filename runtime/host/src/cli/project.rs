@@ -88,9 +88,10 @@ fn look(project: &Project, built: Built, took: Duration) -> Result<MadeGene, Cli
     let what = format!("cannot use gene `{}`", built.name);
     let inspection = inspect(&built.component).map_err(|why| {
         CliError::new(Code::Component, what, why)
-            .help("a gene exports wasi:http, wasi:cli/run or cyte:cell/homeostasis")
+            .help("a gene exports wasi:http, wasi:cli/run, cyte:cell/homeostasis or what a policy does")
     })?;
-    let role = project.role(&built.name, inspection.shape.role()).map_err(|error| workshop_error(&error))?;
+    let exported = (inspection.shape.role(), inspection.exports.as_slice());
+    let role = project.role(&built.name, exported).map_err(|error| workshop_error(&error))?;
     Ok(MadeGene { built, role, inspection, took })
 }
 
@@ -173,6 +174,7 @@ impl Made {
             "gene": gene.built.name.as_str(),
             "role": gene.role.as_str(),
             "neuron": self.project.toml().gene(gene.built.name.as_str()).and_then(|source| source.neuron),
+            "policy": self.project.toml().gene(gene.built.name.as_str()).map(|source| &source.policy),
             "world": gene.inspection.shape.world(),
             "size": gene.inspection.size,
             "sha256": cyte_dna::Digest::of(&gene.built.component).to_string(),

@@ -45,10 +45,14 @@ pub(super) fn field(value: &Value, key: &str) -> String {
     }
 }
 
-/// The role of a gene, and of a neuron how much its word counts: `neuron (advise)`.
+/// The role of a gene, of a neuron how much its word counts, of a policy what it does:
+/// `neuron (advise)`, `policy (zombies, log)`.
 pub(super) fn role(gene: &Value) -> String {
+    let duties = gene.get("policy").and_then(Value::as_array).into_iter().flatten();
+    let duties: Vec<&str> = duties.filter_map(Value::as_str).collect();
     match gene.get("neuron").and_then(Value::as_str) {
         Some(word) => format!("{} ({word})", field(gene, "role")),
+        None if !duties.is_empty() => format!("{} ({})", field(gene, "role"), duties.join(", ")),
         None => field(gene, "role"),
     }
 }

@@ -46,7 +46,7 @@ fn sentence(gene: &Value) -> String {
         field(gene, "revision")
     );
     match gene.get("cells").and_then(Value::as_u64) {
-        None => text.push_str("a task, which lives when it is run"),
+        None => text.push_str(&without_tissue(gene)),
         Some(cells) => text.push_str(&format!("{cells} there")),
     }
     if gene.get("most").and_then(Value::as_u64) == Some(0) {
@@ -68,6 +68,31 @@ fn sentence(gene: &Value) -> String {
         text.push_str(&format!("  {ago} ago  {act} for {cause}: {why}\n"));
     }
     text
+}
+
+/// What to say of a gene that answers no requests.
+fn without_tissue(gene: &Value) -> String {
+    let Some(policy) = gene.get("policy").filter(|policy| !policy.is_null()) else {
+        return match gene.get("role").and_then(Value::as_str) {
+            Some("neuron") => "a neuron, one cell that the host asks (cyte hormones)".to_owned(),
+            _ => "a task, which lives when it is run".to_owned(),
+        };
+    };
+    let duties = policy.get("duties").and_then(Value::as_array).into_iter().flatten();
+    let duties: Vec<&str> = duties.filter_map(Value::as_str).collect();
+    format!("a policy, one cell that the host asks about {}: {}", duties.join(", "), policy_calls(policy))
+}
+
+/// `12 calls, 1 failed, 3 not made; now: it trapped`.
+pub(super) fn policy_calls(policy: &Value) -> String {
+    let trouble = policy.get("trouble").and_then(Value::as_str);
+    format!(
+        "{} calls, {} failed, {} not made{}",
+        field(policy, "calls"),
+        field(policy, "failures"),
+        field(policy, "skipped"),
+        trouble.map_or_else(String::new, |why| format!("; at last: {why}"))
+    )
 }
 
 /// `front#3: 4 cells, 3.2 wanted, felt -0.20 now and +0.01 lately; reports weighed 2.7`.

@@ -280,7 +280,7 @@ fn spec(seen: &Seen) -> ClassSpec {
         min: seen.least.min(tally.most),
         max: tally.most,
         wait_target_ms: u32::try_from(tally.target.as_millis()).unwrap_or(u32::MAX).max(1),
-        weight: 1,
+        weight: tally.weight.max(1),
         core: false,
     }
 }

@@ -156,6 +156,7 @@ fn governor_with(tissue: &Arc<Fake>, switch: Switch) -> (Governor, Ear, Arc<Even
         egg: Egg::lay(Nanos(0), EventLog::new(None)),
         levels: Arc::default(),
         neuron: None,
+        judge: None,
         flight: Arc::default(),
         pressure,
     };
@@ -291,6 +292,49 @@ fn a_cell_that_is_stuck_ends_and_is_told() {
     let zombie =
         Happening::Zombie { gene: "front".into(), cell: 2, silent_ms: 1_500, last: "it slept".into() };
     assert!(told(&events).contains(&zombie));
+}
+
+/// Asks nobody, and remembers what it was asked.
+struct Slow(Arc<Mutex<Vec<u64>>>);
+
+impl Judge for Slow {
+    fn ask(&self, _gene: &GeneName, found: &Zombie) -> bool {
+        self.0.lock().unwrap().push(found.cell);
+        true
+    }
+}
+
+#[test]
+fn a_judge_is_asked_once_at_a_time_and_what_it_does_not_say_is_the_end() {
+    let tissue = fake(2);
+    tissue.has(2);
+    let (mut governor, _ear, events) = governor(&tissue);
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    governor.court = Court::new(Some(Box::new(Slow(asked.clone()))));
+    let stuck = || Zombie { cell: 2, silent: Nanos::from_millis(1_500), last: "it slept".into() };
+    let find = |governor: &mut Governor, ms| {
+        tissue.stuck.lock().unwrap().push(stuck());
+        governor.handle(Nanos::from_millis(ms), Event::Tick);
+    };
+    let judged = |governor: &mut Governor, verdict| {
+        let (gene, found) = (tissue.gene.clone(), stuck());
+        governor.handle(Nanos::from_millis(30), Event::Judged { gene, found, verdict });
+    };
+    find(&mut governor, 10);
+    find(&mut governor, 20);
+    assert_eq!((asked.lock().unwrap().len(), tissue.staying()), (1, 2), "once, and it waits");
+    judged(&mut governor, Some(Verdict::Spare));
+    assert_eq!(tissue.staying(), 2);
+    let spared = Happening::ZombieSpared { gene: "front".into(), cell: 2, silent_ms: 1_500 };
+    assert!(told(&events).contains(&spared));
+    find(&mut governor, 40);
+    assert_eq!(asked.lock().unwrap().len(), 2, "asked again");
+    judged(&mut governor, None);
+    assert_eq!(tissue.staying(), 1, "no word is the end");
+    // A word that was lost on the way: the cell ends after twice the time that it may take.
+    find(&mut governor, 50);
+    find(&mut governor, 50 + 2 * cyte_dna::limits::VERDICT_MS + 1);
+    assert_eq!((asked.lock().unwrap().len(), tissue.staying()), (3, 0));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use cyte_store::{Opened, PhenotypeStore, Retention, SetAside, StoreError};
 use tokio::sync::mpsc::Sender;
 
 use super::Diary;
-use super::pulse::{Observed, Pulse};
+use super::pulse::{Observed, Pulse, Sums};
 use super::telling::{Told, What};
 use crate::state::clock::wall_ms;
 
@@ -35,6 +35,8 @@ pub(super) struct Keeper {
     commits: u64,
     /// Who gets a copy of every record of this host.
     copies: Option<Sender<Record>>,
+    /// Who is told the sums of every second.
+    sums: Option<Sender<Sums>>,
 }
 
 impl Keeper {
@@ -52,13 +54,14 @@ impl Keeper {
             failing: None,
             commits: 0,
             copies: None,
+            sums: None,
         }
     }
 
-    /// Gives a copy of every record from here on to whoever listens there; one that does not keep up
-    /// misses some.
-    pub(super) fn copy_to(&mut self, copies: Option<Sender<Record>>) {
-        self.copies = copies;
+    /// Gives a copy of every record from here on, and the sums of every second, to whoever listens
+    /// there; one that does not keep up misses some.
+    pub(super) fn copy_to(&mut self, copies: Option<Sender<Record>>, sums: Option<Sender<Sums>>) {
+        (self.copies, self.sums) = (copies, sums);
     }
 
     pub(super) fn store(&self) -> Option<&Arc<PhenotypeStore>> {
@@ -150,10 +153,17 @@ impl Keeper {
 
     fn look(&mut self) {
         let at_ms = wall_ms();
-        let mut events = Vec::new();
+        let (mut events, mut genes) = (Vec::new(), Vec::new());
         for pulse in &mut self.pulses {
             let gene = pulse.gene().clone();
-            events.extend(pulse.beat().into_iter().map(|(cell, event)| (gene.clone(), cell, event)));
+            let beat = pulse.beat();
+            if let Some(Event::Requests(sum)) = beat.first().map(|(_, event)| event) {
+                genes.push((gene.clone(), *sum, pulse.living()));
+            }
+            events.extend(beat.into_iter().map(|(cell, event)| (gene.clone(), cell, event)));
+        }
+        if let Some(sums) = self.sums.as_ref().filter(|_| !genes.is_empty()) {
+            drop(sums.try_send(Sums { at_ms, genes }));
         }
         for (gene, cell, event) in events {
             self.append(at_ms, Some(gene), cell, event);

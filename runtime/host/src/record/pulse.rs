@@ -28,6 +28,15 @@ pub struct Seen {
     pub refused: u64,
 }
 
+/// What was counted in one second.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sums {
+    /// When it was over, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// The genes of which anything was counted, with the cells that live.
+    pub genes: Vec<(GeneName, Requests, u32)>,
+}
+
 /// A tissue at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Look {
@@ -103,6 +112,11 @@ impl Pulse {
 
     pub(super) fn gene(&self) -> &GeneName {
         self.tissue.gene()
+    }
+
+    /// Cells that the records know as alive.
+    pub(super) fn living(&self) -> u32 {
+        u32::try_from(self.known.len()).unwrap_or(u32::MAX)
     }
 
     /// A cell's death was told.

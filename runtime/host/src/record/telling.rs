@@ -77,6 +77,11 @@ impl Told {
                 let told = Event::Note { text: cut(text) };
                 Some(Self::about(at_ms, gene, Some(CellId(*cell)), What::Event(told)))
             }
+            Happening::ZombieSpared { gene, cell, silent_ms } => {
+                let told = Event::Note { text: format!("stuck for {silent_ms} ms and spared") };
+                Some(Self::about(at_ms, gene, Some(CellId(*cell)), What::Event(told)))
+            }
+            Happening::PolicyFailed { gene, duty, why } => note(gene, format!("it failed at {duty}: {why}")),
             Happening::CellsBorn { .. } => None,
             Happening::CellsDied { gene, count } => Some(Self::about(at_ms, gene, None, What::Died(*count))),
             Happening::Warned { by, text } => note("", format!("{by}: {text}")),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use cyte_dna::{Descent, DnaError, DnaToml, Draft, Folder, GeneName, GeneParts, Role, Route};
+use cyte_dna::{Descent, DnaError, DnaToml, Draft, Folder, GeneName, GeneParts, GeneSource, Role, Route};
 use cyte_dna::{SourceError, SourceErrors, limits};
 
 use super::{Kind, WorkshopError, cache, defaults};
@@ -142,14 +142,16 @@ impl Project {
         faulty(&file, &self.text, &fault.into())
     }
 
-    /// The role of a gene, now that its exports tell one.
+    /// The role of a gene, now that its exports, by name, tell one.
     ///
     /// # Errors
     /// Kind `Manifest` where `dna.toml` says another, or does not say what the role needs.
-    pub fn role(&self, name: &GeneName, exported: Role) -> Result<Role, WorkshopError> {
-        match self.toml.gene(name.as_str()).and_then(|gene| gene.misfit(exported)) {
+    pub fn role(&self, name: &GeneName, exported: (Role, &[String])) -> Result<Role, WorkshopError> {
+        let (role, exports) = exported;
+        let misfit = |gene: &GeneSource| gene.misfit(role).or_else(|| gene.unmet_duty(exports));
+        match self.toml.gene(name.as_str()).and_then(misfit) {
             Some(fault) => Err(self.fault(fault)),
-            None => Ok(exported),
+            None => Ok(role),
         }
     }
 
