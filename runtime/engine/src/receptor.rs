@@ -18,7 +18,6 @@ use std::{
 
 use cyte_dna::limits;
 use cyte_organism::Nanos;
-use http::HeaderMap;
 use tokio::time::timeout;
 use wasmtime::{Store, component::Instance};
 
@@ -28,7 +27,7 @@ use crate::{
     error::{Breach, CallError},
     obituary::obituary,
     state::CellState,
-    tissue::Tissue,
+    tissue::{Patience, Tissue},
     vitals::Vitals,
 };
 
@@ -183,7 +182,7 @@ impl Tissue {
     pub(crate) async fn attune(
         self: &Arc<Self>,
         mut vessel: Vessel,
-        headers: &HeaderMap,
+        patience: Patience<'_>,
     ) -> Result<Vessel, CallError> {
         let Some(news) = &self.news else { return Ok(vessel) };
         for _ in 0..ATTEMPTS {
@@ -194,7 +193,7 @@ impl Tissue {
                     if let Some(cell) = self.feel(cell, revision, levels).await {
                         return Ok(Vessel::Ready(cell));
                     }
-                    vessel = self.find_vessel(headers).await?;
+                    vessel = self.find_vessel(patience).await?;
                 }
                 other => return Ok(other),
             }
