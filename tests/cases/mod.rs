@@ -15,6 +15,7 @@ mod http;
 mod limits;
 mod manifest;
 mod neuron;
+mod overflow;
 mod readmes;
 mod record;
 mod run;

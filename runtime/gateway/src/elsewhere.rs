@@ -59,9 +59,15 @@ pub(crate) struct Trip<'a> {
 
 impl<'a> Trip<'a> {
     /// `None` where the request is this host's alone.
-    pub(crate) fn plan(elsewhere: Option<&'a dyn Elsewhere>, headers: &HeaderMap) -> Option<Self> {
+    pub(crate) fn plan(
+        elsewhere: Option<&'a dyn Elsewhere>,
+        headers: &HeaderMap,
+        body: &impl Body,
+    ) -> Option<Self> {
         let elsewhere = elsewhere?;
         let allowed = elsewhere.wait()?;
+        // What cannot go waits here for all of its time.
+        length_of(body, elsewhere.body_max())?;
         let asked = preferred_wait(headers).map(|wait| Duration::from_nanos(wait.0));
         let wait = asked.map_or(allowed, |asked| asked.min(allowed));
         Some(Self { elsewhere, came: Instant::now(), wait })
@@ -106,10 +112,7 @@ async fn read<B>(mut body: B, most: usize) -> Option<Bytes>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    if body.is_end_stream() {
-        return Some(Bytes::new());
-    }
-    let length = usize::try_from(body.size_hint().exact()?).ok().filter(|length| *length <= most)?;
+    let length = length_of(&body, most)?;
     let mut read = BytesMut::with_capacity(length);
     while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
         if let Ok(data) = frame.ok()?.into_data() {
@@ -117,6 +120,14 @@ where
         }
     }
     (read.len() == length).then(|| read.freeze())
+}
+
+/// The length of a body, where it is known and at most `most`.
+fn length_of(body: &impl Body, most: usize) -> Option<usize> {
+    if body.is_end_stream() {
+        return Some(0);
+    }
+    usize::try_from(body.size_hint().exact()?).ok().filter(|length| *length <= most)
 }
 
 #[cfg(test)]
@@ -173,8 +184,12 @@ mod tests {
         body: &'static str,
     ) -> Result<Response<CellBody>, Refusal> {
         let request = Request::post("http://a/b").body(Full::new(Bytes::from(body))).unwrap();
-        let trip = Trip::plan(Some(others), request.headers()).unwrap();
+        let trip = plan(others, request.headers()).unwrap();
         trip.go(Unserved::whole(error, request), facts()).await
+    }
+
+    fn plan<'a>(others: &'a Others, headers: &HeaderMap) -> Option<Trip<'a>> {
+        Trip::plan(Some(others), headers, &Full::new(Bytes::new()))
     }
 
     #[tokio::test]
@@ -198,10 +213,11 @@ mod tests {
         assert_eq!(trapped.err(), Some(Refusal::CellTrapped));
         let frames = [Ok::<_, std::io::Error>(http_body::Frame::data(Bytes::from("x")))];
         let request = Request::new(StreamBody::new(futures_util::stream::iter(frames)));
-        let trip = Trip::plan(Some(&others), request.headers()).unwrap();
+        assert!(Trip::plan(Some(&others), request.headers(), request.body()).is_none());
+        let trip = plan(&others, request.headers()).unwrap();
         let unknown = trip.go(Unserved::whole(CallError::Saturated, request), facts()).await;
         assert_eq!(unknown.err(), Some(saturated));
-        let trip = Trip::plan(Some(&others), &HeaderMap::new()).unwrap();
+        let trip = plan(&others, &HeaderMap::new()).unwrap();
         let begun = trip.go(Unserved::<Full<Bytes>>::seen(CallError::WaitedTooLong), facts()).await;
         assert_eq!(begun.err(), Some(Refusal::WaitedTooLong { retry_after_s: 1 }));
         assert!(others.brought.lock().unwrap().is_empty());
@@ -222,13 +238,14 @@ mod tests {
     fn it_waits_here_for_half_of_what_client_and_gene_allow() {
         let mut headers = HeaderMap::new();
         let others = Others::new(Some(100), None);
-        let here = |headers: &HeaderMap| Trip::plan(Some(&others), headers).map(|trip| trip.here());
+        let here = |headers: &HeaderMap| plan(&others, headers).map(|trip| trip.here());
         assert_eq!(here(&headers), Some(Duration::from_millis(50)));
         headers.insert("prefer", "wait=0.04".parse().unwrap());
         assert_eq!(here(&headers), Some(Duration::from_millis(20)));
         headers.insert("prefer", "wait=9".parse().unwrap());
         assert_eq!(here(&headers), Some(Duration::from_millis(50)));
-        assert!(Trip::plan(None, &headers).is_none());
-        assert!(Trip::plan(Some(&Others::new(None, None)), &headers).is_none());
+        assert!(Trip::plan(None, &headers, &Full::new(Bytes::new())).is_none());
+        assert!(plan(&Others::new(None, None), &headers).is_none());
+        assert!(Trip::plan(Some(&others), &headers, &Full::new(Bytes::from("longer"))).is_none());
     }
 }

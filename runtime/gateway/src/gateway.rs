@@ -159,7 +159,7 @@ async fn forward(link: &Arc<Link>, ticket: &Ticket, request: Request<Incoming>) 
     let upload = body.verdict();
     tidy(&mut head, is_nameless.then_some(link.local).flatten());
     let call = CallFacts { id: ticket.id, scheme: Scheme::HTTP };
-    let trip = Trip::plan(mount.elsewhere.as_deref(), &head.headers);
+    let trip = Trip::plan(mount.elsewhere.as_deref(), &head.headers, &body);
     let most = trip.as_ref().map(|trip| Nanos::from(trip.here()));
     let answer = match (mount.tissue.serve(Request::from_parts(head, body), call, most).await, trip) {
         (Ok(response), _) => Ok(response),

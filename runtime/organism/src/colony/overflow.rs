@@ -93,10 +93,12 @@ impl Offers {
         self.refused.retain(|_, until| *until > now);
     }
 
-    /// Whether anybody has room as far as is known.
+    /// Whether anybody offered room that is not taken by others than this host: what this host has there
+    /// comes back.
     #[must_use]
     pub fn has_room(&self, now: Nanos) -> bool {
-        self.hosts.values().any(|offer| offer.left() > 0 && offer.rests <= now)
+        let offers = |offer: &Offer| offer.spare > 0 || offer.out_then > 0;
+        self.hosts.values().any(|offer| offers(offer) && offer.rests <= now)
     }
 
     /// Who is asked to take a request of `gene`; counted as there until [`Offers::done`].
@@ -178,7 +180,7 @@ mod tests {
         assert!(offers.has_room(Nanos(0)));
         assert_eq!(offers.choose(Nanos(0), &shop), Some(HostId(0)));
         assert_eq!(offers.choose(Nanos(0), &shop), Some(HostId(0)));
-        assert_eq!((offers.choose(Nanos(0), &shop), offers.has_room(Nanos(0))), (None, false));
+        assert_eq!((offers.choose(Nanos(0), &shop), offers.has_room(Nanos(0))), (None, true));
         offers.done(HostId(0));
         assert_eq!(offers.choose(Nanos(0), &shop), Some(HostId(0)));
         // The same beat again is no news; a newer one counts what is there already.
@@ -189,6 +191,7 @@ mod tests {
         offers.done(HostId(0));
         assert_eq!(offers.choose(Nanos(2), &shop), Some(HostId(0)), "its place is free again");
         offers.told(Nanos(3), []);
+        assert!(!offers.has_room(Nanos(3)));
         offers.done(HostId(0));
         assert_eq!(offers.choose(Nanos(3), &shop), None, "who is not well gets nothing");
     }
