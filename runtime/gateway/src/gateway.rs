@@ -161,14 +161,16 @@ async fn forward(link: &Arc<Link>, ticket: &Ticket, request: Request<Incoming>) 
     let call = CallFacts { id: ticket.id, scheme: Scheme::HTTP };
     let trip = Trip::plan(mount.elsewhere.as_deref(), &head.headers, &body);
     let most = trip.as_ref().map(|trip| Nanos::from(trip.here()));
-    let answer = match (mount.tissue.serve(Request::from_parts(head, body), call, most).await, trip) {
-        (Ok(response), _) => Ok(response),
-        (Err(unserved), None) => Err(Refusal::from(&unserved.error)),
-        (Err(unserved), Some(trip)) => {
-            let call = CallFacts { id: ticket.id, scheme: Scheme::HTTP };
+    let answer = match mount.tissue.serve(Request::from_parts(head, body), call, most).await {
+        Ok(response) => Ok(response),
+        Err(unserved) => match trip {
+            None => Err(Refusal::from(&unserved.error)),
             // In a box: the usual request has no use for what this needs.
-            Box::pin(trip.go(unserved, call)).await
-        }
+            Some(trip) => {
+                let call = CallFacts { id: ticket.id, scheme: Scheme::HTTP };
+                Box::pin(trip.go(unserved, call)).await
+            }
+        },
     };
     if let Some(refusal) = upload.as_ref().and_then(|verdict| verdict.refusal()) {
         return Err(refusal);
