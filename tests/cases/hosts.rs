@@ -1,14 +1,12 @@
 //! Several hosts in one process: they hear each other, replace who ends, and lose nothing when the
 //! network is parted.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::support::wait::{LONG, SOON, within};
-use crate::support::{Connection, Cyte, Temp, project, until, warm};
+use crate::support::wait::within;
+use crate::support::{Cyte, Village, until};
 
 /// One gene on every host when asked, two that are counted over all hosts.
 const VILLAGE: &str = r#"
@@ -27,107 +25,15 @@ route = "/one"
 express = { min = 1, max = 1, scope = "network" }
 "#;
 
-/// A running `cyte dev --hosts N`.
-struct Village {
-    process: crate::support::command::Running,
-    hosts: Vec<Value>,
-    runtime: PathBuf,
-    state: PathBuf,
-    _folder: Temp,
-    _temp: Temp,
-}
-
-impl Village {
-    #[track_caller]
-    fn start(hosts: usize) -> Self {
-        let (folder, temp) = (project(VILLAGE), Temp::new());
-        let runtime = temp.join("run");
-        std::fs::create_dir(&runtime).unwrap();
-        let state = warm::folder(&temp);
-        let process = Cyte::new(["dev"])
-            .arg(folder.path())
-            .args(["--hosts", &hosts.to_string(), "--output", "json", "--state"])
-            .arg(&state)
-            .env("XDG_RUNTIME_DIR", &runtime)
-            .spawn();
-        let lines = process.out.wait(LONG, |text| {
-            let lines: Vec<String> = text.lines().map(str::to_owned).collect();
-            (lines.len() >= hosts).then_some(lines)
-        });
-        let lines = lines.unwrap_or_else(|| panic!("not all listen: {}", process.err.text()));
-        warm::keep(&state);
-        let hosts = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
-        process.err.wait(SOON, |text| text.contains("cyte hosts shows them").then_some(()));
-        let village = Self { process, hosts, runtime, state, _folder: folder, _temp: temp };
-        until("every host says how it stands", || {
-            let all = village.ask(&["hosts"]);
-            all["hosts"].as_array()?.iter().all(|row| row["cells"].is_u64()).then_some(())
-        });
-        village
-    }
-
-    fn ask(&self, args: &[&str]) -> Value {
-        let cyte = Cyte::new(args).arg("--state").arg(&self.state);
-        cyte.env("XDG_RUNTIME_DIR", &self.runtime).json()
-    }
-
-    fn ask_host(&self, number: usize, args: &[&str]) -> Value {
-        let state = self.state.join("hosts").join(number.to_string());
-        let cyte = Cyte::new(args).arg("--state").arg(state);
-        cyte.env("XDG_RUNTIME_DIR", &self.runtime).json()
-    }
-
-    /// What a host was told and has kept, its own and others' records, one object a line.
-    fn records(&self, number: usize) -> Vec<Value> {
-        let state = self.state.join("hosts").join(number.to_string());
-        let cyte = Cyte::new(["events", "--since", "10m"]).arg("--state").arg(state);
-        let ran = cyte.args(["--output", "jsonl"]).env("XDG_RUNTIME_DIR", &self.runtime).ok();
-        ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-
-    fn row(&self, number: usize) -> Value {
-        let all = self.ask(&["hosts"]);
-        let rows = all["hosts"].as_array().unwrap();
-        rows.iter().find(|row| row["number"] == number as u64).unwrap().clone()
-    }
-
-    /// Copies that the running hosts answer for.
-    fn copies(&self) -> u64 {
-        let all = self.ask(&["hosts"]);
-        let rows = all["hosts"].as_array().unwrap();
-        rows.iter()
-            .filter(|row| row["state"] == "running")
-            .map(|row| row["copies"].as_u64().unwrap_or(0))
-            .sum()
-    }
-
-    #[track_caller]
-    fn has_copies(&self, count: u64) {
-        until(&format!("{count} copies"), || (self.copies() == count).then_some(()));
-    }
-
-    fn events(&self, number: usize, kind: &str) -> Vec<Value> {
-        let all = self.ask_host(number, &["events", "--tail", "4096"]);
-        all["events"].as_array().unwrap().iter().filter(|event| event["event"] == kind).cloned().collect()
-    }
-
-    fn get(&self, number: usize, path: &str) -> u16 {
-        let url = self.hosts[number - 1]["url"].as_str().unwrap();
-        let address = url.strip_prefix("http://").unwrap().parse().unwrap();
-        Connection::open(address).request("GET", path, &[], b"").status
-    }
-
-    fn stop(self) {
-        self.process.signal(Signal::INT);
-        self.process.wait(LONG).expect(0);
-    }
+fn start(hosts: usize) -> Village {
+    Village::start(VILLAGE, hosts, &[])
 }
 
 /// They start, answer, see each other; one that ends without a word is noticed, and what it had lives
 /// elsewhere in under three seconds.
 #[test]
 fn the_genes_of_a_dead_host_live_elsewhere_in_under_three_seconds() {
-    let village = Village::start(3);
+    let village = start(3);
     for number in 1..=3 {
         assert_eq!(village.get(number, "/"), 200);
     }
@@ -168,7 +74,7 @@ fn the_genes_of_a_dead_host_live_elsewhere_in_under_three_seconds() {
 /// What happens on one host is in every other's phenotype within about a second of being told.
 #[test]
 fn events_of_one_host_are_known_on_the_others() {
-    let village = Village::start(3);
+    let village = start(3);
     village.has_copies(7);
     let me = village.ask_host(1, &["events", "--tail", "1"]);
     assert!(me["events"].is_array());
@@ -191,7 +97,7 @@ fn events_of_one_host_are_known_on_the_others() {
 /// Each side of a partition has everything, nothing is ended by it, and duplicates go after it.
 #[test]
 fn a_partition_deletes_nothing() {
-    let village = Village::start(3);
+    let village = start(3);
     village.has_copies(7);
     let before: u64 = (1..=3).map(|number| village.row(number)["cells"].as_u64().unwrap()).sum();
     village.ask(&["host", "part", "1/2,3"]);
@@ -212,7 +118,7 @@ fn a_partition_deletes_nothing() {
 /// A frozen host is missed and comes back; who asks for what there is not is told so.
 #[test]
 fn a_frozen_host_is_missed_and_comes_back() {
-    let village = Village::start(2);
+    let village = start(2);
     village.has_copies(7);
     village.ask(&["host", "freeze", "2"]);
     until("it is missed", || (village.row(1)["sees"][0]["health"] == "dead").then_some(()));

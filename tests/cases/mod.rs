@@ -17,6 +17,7 @@ mod life;
 mod limits;
 mod manifest;
 mod neuron;
+mod overflow;
 mod policies;
 mod readmes;
 mod record;

@@ -14,6 +14,7 @@ pub mod paths;
 pub mod project;
 pub mod snapshot;
 pub mod temp;
+pub mod village;
 pub mod wait;
 pub mod warm;
 
@@ -24,4 +25,5 @@ pub use http::{Broken, Connection, Response};
 pub use paths::{example, repository};
 pub use project::project;
 pub use temp::Temp;
+pub use village::Village;
 pub use wait::until;

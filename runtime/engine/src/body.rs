@@ -12,6 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::oneshot;
 use wasmtime_wasi_http::{Error as WasiError, WasiBody};
@@ -80,6 +81,15 @@ impl CellBody {
     pub(crate) fn new(body: WasiBody, reading: Option<oneshot::Sender<()>>) -> Self {
         let source = Source::Open { body, reading, driver: None };
         Self { first: None, more: VecDeque::new(), gathered: 0, source }
+    }
+
+    /// A body that another host's cell made: whole, with what follows it.
+    #[must_use]
+    pub fn whole(bytes: Bytes, trailers: Option<HeaderMap>) -> Self {
+        let gathered = bytes.len() as u64;
+        let data = (!bytes.is_empty()).then(|| Frame::data(bytes));
+        let mut frames = data.into_iter().chain(trailers.map(Frame::trailers));
+        Self { first: frames.next(), more: frames.collect(), gathered, source: Source::Whole }
     }
 
     /// Takes what is there already, without waiting. Polls the guest where it may have more.

@@ -13,7 +13,6 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use cyte_dna::limits;
 use cyte_organism::{Nanos, lineage::Birth};
-use http::HeaderMap;
 use tokio::time::timeout;
 use wasmtime::{Store, component::Instance};
 
@@ -23,7 +22,7 @@ use crate::{
     driver::Metered,
     error::{Breach, CallError},
     state::CellState,
-    tissue::Tissue,
+    tissue::{Patience, Tissue},
     vitals::Vitals,
 };
 
@@ -162,7 +161,7 @@ impl Tissue {
     pub(crate) async fn prepare_for_message(
         self: &Arc<Self>,
         mut vessel: Vessel,
-        headers: &HeaderMap,
+        patience: Patience<'_>,
     ) -> Result<Vessel, CallError> {
         for _ in 0..ATTEMPTS {
             match vessel {
@@ -170,7 +169,7 @@ impl Tissue {
                     if let Some(cell) = self.tell_of_daughters(cell).await {
                         return Ok(Vessel::Ready(cell));
                     }
-                    vessel = self.find_vessel(headers).await?;
+                    vessel = self.find_vessel(patience).await?;
                 }
                 other => return Ok(other),
             }

@@ -18,7 +18,6 @@ use std::{
 
 use cyte_dna::limits;
 use cyte_organism::Nanos;
-use http::HeaderMap;
 use tokio::time::timeout;
 use wasmtime::{Store, component::Instance};
 
@@ -27,7 +26,7 @@ use crate::{
     driver::Metered,
     error::{Breach, CallError},
     state::CellState,
-    tissue::Tissue,
+    tissue::{Patience, Tissue},
     vitals::Vitals,
 };
 
@@ -182,7 +181,7 @@ impl Tissue {
     pub(crate) async fn attune(
         self: &Arc<Self>,
         mut vessel: Vessel,
-        headers: &HeaderMap,
+        patience: Patience<'_>,
     ) -> Result<Vessel, CallError> {
         let Some(news) = &self.news else { return Ok(vessel) };
         for _ in 0..ATTEMPTS {
@@ -193,7 +192,7 @@ impl Tissue {
                     if let Some(cell) = self.feel(cell, revision, levels).await {
                         return Ok(Vessel::Ready(cell));
                     }
-                    vessel = self.find_vessel(headers).await?;
+                    vessel = self.find_vessel(patience).await?;
                 }
                 other => return Ok(other),
             }

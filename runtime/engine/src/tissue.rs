@@ -9,6 +9,7 @@ mod ping;
 mod place;
 mod population;
 mod prefer;
+mod room;
 
 use std::{
     sync::{
@@ -26,7 +27,7 @@ use cyte_organism::{
     lineage::Birth,
 };
 use dashmap::{DashMap, DashSet};
-use http::{HeaderMap, Method, Request, Response, header, uri::Scheme};
+use http::{Method, Request, Response, header, uri::Scheme};
 use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::{sync::oneshot, time::timeout};
@@ -36,6 +37,9 @@ pub use ping::Zombie;
 pub(crate) use place::Place;
 pub use population::Tally;
 use population::Work;
+pub(crate) use prefer::Patience;
+pub use prefer::preferred_wait;
+pub use room::{Room, Unserved};
 
 use crate::{
     body::{Arriving, CellBody},
@@ -219,13 +223,48 @@ impl Tissue {
         &self.pre.context.limits
     }
 
-    /// Serves one request. The response's body owns the guest: dropping it cancels.
+    /// Serves one request. The response's body owns the guest: dropping it cancels. The request waits
+    /// for a cell no longer than `most`, where that is less than the gene allows.
     ///
     /// # Errors
     ///
-    /// Says why there is no response; nothing was sent, and at most one cell is gone.
+    /// Says why there is no response; nothing was sent, and at most one cell is gone. The request comes
+    /// back where no cell had anything of it.
     pub async fn serve<B>(
         self: &Arc<Self>,
+        request: Request<B>,
+        facts: CallFacts,
+        most: Option<Nanos>,
+    ) -> Result<Response<CellBody>, Unserved<B>>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<BoxError>,
+    {
+        if !names_a_host(&request) {
+            return Err(Unserved::seen(CallError::BadRequest));
+        }
+        match self.vessel_for(Patience::new(request.headers(), most)).await {
+            Ok(vessel) => self.carry(vessel, request, facts).await.map_err(Unserved::seen),
+            Err(error) => Err(Unserved::whole(error, request)),
+        }
+    }
+
+    /// A cell that heard what it is to hear before a message, or a place for one.
+    async fn vessel_for(self: &Arc<Self>, patience: Patience<'_>) -> Result<Vessel, CallError> {
+        let mut vessel = self.find_vessel(patience).await?;
+        if self.news.is_some() {
+            vessel = self.attune(vessel, patience).await?;
+        }
+        if self.pre.has_lifecycle() {
+            vessel = self.prepare_for_message(vessel, patience).await?;
+        }
+        Ok(vessel)
+    }
+
+    /// Carries a request through a cell.
+    async fn carry<B>(
+        self: &Arc<Self>,
+        vessel: Vessel,
         request: Request<B>,
         facts: CallFacts,
     ) -> Result<Response<CellBody>, CallError>
@@ -233,16 +272,6 @@ impl Tissue {
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
     {
-        if !names_a_host(&request) {
-            return Err(CallError::BadRequest);
-        }
-        let mut vessel = self.find_vessel(request.headers()).await?;
-        if self.news.is_some() {
-            vessel = self.attune(vessel, request.headers()).await?;
-        }
-        if self.pre.has_lifecycle() {
-            vessel = self.prepare_for_message(vessel, request.headers()).await?;
-        }
         let vitals = vessel.vitals();
         vitals.begin(facts.id.0, self.limits().cpu);
         vitals.take_in();
@@ -257,8 +286,8 @@ impl Tissue {
     }
 
     /// A cell or a place for one, as soon as there is either.
-    pub(crate) async fn find_vessel(self: &Arc<Self>, headers: &HeaderMap) -> Result<Vessel, CallError> {
-        let offered = self.offer(headers);
+    pub(crate) async fn find_vessel(self: &Arc<Self>, patience: Patience<'_>) -> Result<Vessel, CallError> {
+        let offered = self.offer(patience);
         // After the tissue's lock was held: see `Alarm::set`.
         self.host.alarm.ring();
         match offered {
@@ -301,7 +330,7 @@ impl Tissue {
     }
 
     /// A cell, a place for one, or a ticket to wait for either.
-    fn offer(self: &Arc<Self>, headers: &HeaderMap) -> Result<Vessel, Result<Ticket, CallError>> {
+    fn offer(self: &Arc<Self>, patience: Patience<'_>) -> Result<Vessel, Result<Ticket, CallError>> {
         let birth = {
             let mut queue = self.lock();
             if queue.is_full() {
@@ -311,13 +340,13 @@ impl Tissue {
             match queue.offer(|| self.stock()) {
                 Offer::Sent(tenant) => return Ok(tenant.into()),
                 Offer::NeedsCell(birth) => birth,
-                Offer::MustWait => return Err(self.queue_up(queue, prefer::wait(headers))),
+                Offer::MustWait => return Err(self.queue_up(queue, patience.read())),
                 Offer::Saturated => return Err(Err(CallError::Saturated)),
             }
         };
         match Place::claim(self, birth) {
             Some(place) => Ok(self.vessel(place)),
-            None => Err(self.wait_for_place(prefer::wait(headers))),
+            None => Err(self.wait_for_place(patience.read())),
         }
     }
 

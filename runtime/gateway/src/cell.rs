@@ -7,6 +7,15 @@ pub(crate) use cyte_engine::{CellBody, Tissue};
 #[cfg(test)]
 pub(crate) use scripted::{CellBody, Tissue};
 
+/// A body that is there already, from another host.
+#[cfg(not(test))]
+pub(crate) fn whole(bytes: bytes::Bytes, trailers: Option<http::HeaderMap>) -> CellBody {
+    CellBody::whole(bytes, trailers)
+}
+
+#[cfg(test)]
+pub(crate) use scripted::whole;
+
 #[cfg(test)]
 pub(crate) mod scripted {
     use std::pin::Pin;
@@ -14,10 +23,11 @@ pub(crate) mod scripted {
 
     use bytes::Bytes;
     use cyte_dna::Gene;
-    use cyte_engine::{CallError, CallFacts};
-    use http::{Request, Response};
-    use http_body_util::BodyExt;
+    use cyte_engine::{CallError, CallFacts, Unserved};
+    use cyte_organism::Nanos;
+    use http::{HeaderMap, Request, Response};
     use http_body_util::combinators::UnsyncBoxBody;
+    use http_body_util::{BodyExt, Full};
 
     pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
     pub(crate) type CellBody = UnsyncBoxBody<Bytes, BoxError>;
@@ -43,13 +53,19 @@ pub(crate) mod scripted {
             self: &Arc<Self>,
             request: Request<B>,
             _call: CallFacts,
-        ) -> Result<Response<CellBody>, CallError>
+            _most: Option<Nanos>,
+        ) -> Result<Response<CellBody>, Unserved<B>>
         where
             B: http_body::Body<Data = Bytes> + Send + 'static,
             B::Error: Into<BoxError>,
         {
             let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
-            (self.script)(request).await
+            (self.script)(request).await.map_err(Unserved::seen)
         }
+    }
+
+    pub(crate) fn whole(bytes: Bytes, trailers: Option<HeaderMap>) -> CellBody {
+        let trailers = trailers.map(Ok);
+        Full::new(bytes).with_trailers(async { trailers }).map_err(Into::into).boxed_unsync()
     }
 }

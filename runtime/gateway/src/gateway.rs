@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use cyte_engine::CallFacts;
+use cyte_organism::Nanos;
 use http::uri::Scheme;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -17,6 +18,7 @@ use crate::cell::Tissue;
 use crate::connection::Link;
 use crate::counters::{CountersSnapshot, GatewayCounters};
 use crate::drain::{Drain, Stage};
+use crate::elsewhere::{Elsewhere, Trip};
 use crate::limits::FrontLimits;
 use crate::refusal::Refusal;
 use crate::respond::{Answer, Outgoing, respond};
@@ -30,16 +32,19 @@ pub struct Mount {
     tissue: Arc<Tissue>,
     /// Bytes of a request body.
     body_cap: u64,
+    /// Where its requests may go when there is no room.
+    elsewhere: Option<Arc<dyn Elsewhere>>,
 }
 
 impl Mount {
-    /// The claim of a tissue's gene on the routes that its DNA names.
+    /// The claim of a tissue's gene on the routes that its DNA names; `elsewhere` is its way to other
+    /// hosts, where there are any.
     #[must_use]
-    pub fn claim(tissue: Arc<Tissue>) -> Claim<Mount> {
+    pub fn claim(tissue: Arc<Tissue>, elsewhere: Option<Arc<dyn Elsewhere>>) -> Claim<Mount> {
         let gene = tissue.gene();
         let (name, routes) = (gene.name.clone(), gene.routes.clone());
         let body_cap = gene.limits.body_or_default();
-        Claim { gene: name, routes, mount: Mount { tissue, body_cap } }
+        Claim { gene: name, routes, mount: Mount { tissue, body_cap, elsewhere } }
     }
 }
 
@@ -154,12 +159,21 @@ async fn forward(link: &Arc<Link>, ticket: &Ticket, request: Request<Incoming>) 
     let upload = body.verdict();
     tidy(&mut head, is_nameless.then_some(link.local).flatten());
     let call = CallFacts { id: ticket.id, scheme: Scheme::HTTP };
-    let answer = mount.tissue.serve(Request::from_parts(head, body), call).await;
+    let trip = Trip::plan(mount.elsewhere.as_deref(), &head.headers, &body);
+    let most = trip.as_ref().map(|trip| Nanos::from(trip.here()));
+    let answer = match mount.tissue.serve(Request::from_parts(head, body), call, most).await {
+        Ok(response) => Ok(response),
+        Err(unserved) => match trip {
+            None => Err(Refusal::from(&unserved.error)),
+            // In a box: the usual request has no use for what this needs.
+            Some(trip) => {
+                let call = CallFacts { id: ticket.id, scheme: Scheme::HTTP };
+                Box::pin(trip.go(unserved, call)).await
+            }
+        },
+    };
     if let Some(refusal) = upload.as_ref().and_then(|verdict| verdict.refusal()) {
         return Err(refusal);
     }
-    match answer {
-        Ok(response) => Ok(Answer { response, upload }),
-        Err(error) => Err(Refusal::from(&error)),
-    }
+    answer.map(|response| Answer { response, upload })
 }

@@ -17,6 +17,7 @@ mod cell;
 mod connection;
 mod counters;
 mod drain;
+mod elsewhere;
 mod gateway;
 mod limits;
 mod listener;
@@ -31,6 +32,7 @@ mod wire;
 
 pub use access::{AccessLine, AccessLog};
 pub use counters::CountersSnapshot;
+pub use elsewhere::{Elsewhere, Going, NotElsewhere, Whole};
 pub use gateway::{Gateway, Mount};
 pub use limits::FrontLimits;
 pub use listener::Listener;

@@ -60,6 +60,8 @@ pub enum Refusal {
     CpuBudget,
     /// The cell did not answer within its time.
     WallClock,
+    /// Another host had taken the request, and nothing came back of it. Whether it was run is not known.
+    HostLost,
 }
 
 /// One line of the table.
@@ -75,7 +77,7 @@ const fn row(status: StatusCode, code: &'static str, text: &'static str) -> Row 
 
 impl Refusal {
     /// Every refusal once, for counters and documents; retry times are zero here.
-    pub const ALL: [Refusal; 19] = [
+    pub const ALL: [Refusal; 20] = [
         Refusal::HostMissing,
         Refusal::HostConflict,
         Refusal::HostMalformed,
@@ -95,6 +97,7 @@ impl Refusal {
         Refusal::CellAnswer,
         Refusal::CpuBudget,
         Refusal::WallClock,
+        Refusal::HostLost,
     ];
 
     /// The table.
@@ -156,6 +159,9 @@ impl Refusal {
                 row(S::GATEWAY_TIMEOUT, "cpu-budget", "the service used up its CPU time for one request")
             }
             Refusal::WallClock => row(S::GATEWAY_TIMEOUT, "wall-clock", "the service did not answer in time"),
+            Refusal::HostLost => {
+                row(S::GATEWAY_TIMEOUT, "host-lost", "the host that took the request did not answer")
+            }
         }
     }
 
@@ -175,6 +181,12 @@ impl Refusal {
     #[must_use]
     pub const fn text(self) -> &'static str {
         self.row().text
+    }
+
+    /// The refusal of this code, as another host names it; retry times are zero then.
+    #[must_use]
+    pub fn of_code(code: &str) -> Option<Self> {
+        Refusal::ALL.into_iter().find(|refusal| refusal.code() == code)
     }
 
     /// Its place in [`Refusal::ALL`].

@@ -3,9 +3,10 @@
 //! The decisions are `cyte_organism::colony`'s. Here they meet the medium, the recorder and the governor:
 //! [`Colonist`] is the task that carries messages, records and time to them and performs what comes
 //! back; [`Commons`] is what it lets the governor know. The governor never waits for it.
-//! [`Village`] holds the hosts of one process.
+//! [`Overflow`] carries requests that one host has no room for to another. [`Village`] holds the hosts of one process.
 
 mod colonist;
+mod overflow;
 mod village;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use cyte_dna::{GeneName, Scope};
 use cyte_medium::{Inbox, Station};
+use cyte_organism::colony::handover::GivenUp;
 use cyte_organism::dice::Key;
 use cyte_organism::phenotype::HostId;
 use cyte_organism::wish::{Count, Wish};
@@ -20,6 +22,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub use colonist::{Around, Colonist};
+pub use overflow::{Carried, Overflow, Way};
 pub use village::Village;
 
 /// A host's place among others.
@@ -59,6 +62,7 @@ pub struct Share {
 #[derive(Debug, Default)]
 pub struct Commons {
     shares: RwLock<Arc<BTreeMap<GeneName, Share>>>,
+    given_up: RwLock<Arc<Vec<GivenUp>>>,
     seen: RwLock<Arc<Value>>,
 }
 
@@ -77,6 +81,12 @@ impl Commons {
         part
     }
 
+    /// What this host answered for, could not start and does not claim yet.
+    #[must_use]
+    pub fn given_up(&self) -> Arc<Vec<GivenUp>> {
+        Arc::clone(&self.given_up.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// The other hosts as this one sees them.
     #[must_use]
     pub fn seen(&self) -> Arc<Value> {
@@ -91,6 +101,10 @@ impl Commons {
             *kept = Arc::new(shares);
         }
         differs
+    }
+
+    fn set_given_up(&self, given_up: Vec<GivenUp>) {
+        *self.given_up.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(given_up);
     }
 
     fn set_seen(&self, seen: Value) {

@@ -286,6 +286,15 @@ pub enum Happening {
         /// How many.
         copies: u32,
     },
+    /// This host cannot start cells that it answered for; another is to.
+    HandedOn {
+        /// The gene's name.
+        gene: String,
+        /// How many.
+        copies: u32,
+        /// Why.
+        reason: String,
+    },
     /// Cells were made for another host that lacks them.
     GrewForOthers {
         /// The gene's name.

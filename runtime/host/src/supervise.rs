@@ -27,7 +27,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::cli::COMPILE_CHILD;
 use crate::codes::Code;
-use crate::colony::{Around, Colonist, Seat};
+use crate::colony::{Around, Colonist, Overflow, Seat};
 use crate::control::find::Place;
 use crate::control::{HostView, HostsView, server};
 use crate::egg::Egg;
@@ -322,7 +322,9 @@ impl Host {
         let Body { mut state, events, recorder, threads, genome, grown, alarm, ear, inbox, clock, .. } = body;
         let tissues: Vec<Arc<Tissue>> = grown.iter().filter_map(|gene| gene.tissue.clone()).collect();
         let egg = Egg::lay(clock.now(), events.clone());
-        let gateway = gateway(&body.machine, &tissues, front.access)?;
+        let overflow =
+            front.seat.as_ref().map(|seat| Overflow::of(seat, clock, threads.cytoplasm(), &tissues));
+        let gateway = gateway(&body.machine, &tissues, front.access, overflow.as_deref())?;
         let listener = bind(&threads, front.listen, &gateway)?;
         let address = listener.local_addr().map_err(|error| listen_error(front.listen, &error))?;
         let (place, control) = open_control(&threads, &mut state, front.runtime)?;
@@ -365,8 +367,8 @@ impl Host {
             commons: Arc::default(),
             village: front.village,
         });
-        if let Some(seat) = front.seat {
-            threads.membrane().spawn(Colonist::run(seat, around(&view, &tissues), records));
+        if let Some((seat, overflow)) = front.seat.zip(overflow) {
+            threads.membrane().spawn(Colonist::run(seat, around(&view, &tissues, overflow), records));
         }
         let populations =
             tissues.into_iter().map(|tissue| -> Arc<dyn Population> { Arc::new(Governed(tissue)) }).collect();
@@ -564,10 +566,15 @@ fn gateway(
     machine: &Machine,
     tissues: &[Arc<Tissue>],
     access: Option<Arc<dyn AccessLog>>,
+    overflow: Option<&Overflow>,
 ) -> Result<Arc<Gateway>, CliError> {
     let limits = FrontLimits::default().within_descriptors(machine.descriptors);
     let gateway = Gateway::new(limits, seed()?, access);
-    let claims = tissues.iter().cloned().map(Mount::claim).collect();
+    let claim = |tissue: &Arc<Tissue>| {
+        let elsewhere = overflow.and_then(|overflow| overflow.way(&tissue.gene().name));
+        Mount::claim(tissue.clone(), elsewhere)
+    };
+    let claims = tissues.iter().map(claim).collect();
     gateway.mount(Routes::build(claims).map_err(|error| conflict(&error))?);
     Ok(gateway)
 }
@@ -639,14 +646,16 @@ fn record_start(events: &EventLog, admitted: &Admitted, loader: Loader) {
 }
 
 /// What the host's part in the colony is made from.
-fn around(view: &Arc<View>, tissues: &[Arc<Tissue>]) -> Around {
+fn around(view: &Arc<View>, tissues: &[Arc<Tissue>], overflow: Arc<Overflow>) -> Around {
     Around {
         genome: view.genome.clone(),
         tissues: tissues.to_vec(),
         cells_max: view.plan.cells_max,
         wishes: view.wishes.clone(),
         levels: view.levels.clone(),
+        outlook: view.outlook.clone(),
         commons: view.commons.clone(),
+        overflow,
         ear: view.ear.clone(),
         events: view.events.clone(),
         recorder: view.recorder.clone(),

@@ -192,6 +192,11 @@ impl View {
             })
         });
         let (least, most) = self.wishes.range(name);
+        let given_up = self.commons.given_up();
+        let given_up = given_up.iter().filter(|given| given.piece.gene == *name).map(|given| {
+            let again_ms = given.until.since(self.clock.now()).as_millis();
+            json!({"copy": given.piece.copy, "reason": given.reason, "again_ms": again_ms})
+        });
         Ok(json!({
             "gene": name.as_str(),
             "role": grown.gene.role.as_str(),
@@ -203,6 +208,7 @@ impl View {
             "most": most,
             "cells": grown.tissue.as_ref().map(|tissue| tissue.staying()),
             "missing": missing,
+            "given_up": given_up.collect::<Vec<_>>(),
             "decisions": self.levels.decisions(name.as_str(), self.clock.now()),
         }))
     }

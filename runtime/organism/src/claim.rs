@@ -93,6 +93,8 @@ struct Known {
     /// Another owner, and until when it is believed.
     owner: Option<(HostId, Nanos)>,
     is_mine: bool,
+    /// This host gave it up and does not claim it before.
+    rests: Option<Nanos>,
 }
 
 impl Known {
@@ -176,10 +178,18 @@ impl Claims {
         }
     }
 
-    /// The copy that this host had ended, or never started.
-    pub fn lost(&mut self, piece: &Piece) {
+    /// This host cannot start it after all, and does not claim it before `until`.
+    pub fn give_up(&mut self, piece: &Piece, until: Nanos) {
         if let Some(known) = self.pieces.get_mut(piece) {
-            known.is_mine = false;
+            (known.is_mine, known.claimed, known.rests) = (false, None, Some(until));
+        }
+    }
+
+    /// Host `from` cannot start it after all: it is missing, unless another has it.
+    pub fn given_up(&mut self, from: HostId, piece: &Piece) {
+        if let Some(known) = self.pieces.get_mut(piece) {
+            known.owner = known.owner.filter(|(owner, _)| *owner != from);
+            known.rival = known.rival.filter(|(_, rival, _)| *rival != from);
         }
     }
 
@@ -239,7 +249,8 @@ impl Claims {
         for piece in wanted {
             let known = self.pieces.entry(piece.clone()).or_default();
             let is_claimed = known.claimed.is_some() || known.rival.is_some_and(|(.., until)| until > now);
-            if !known.is_had(now) && !is_claimed {
+            let rests = known.rests.is_some_and(|until| until > now);
+            if !known.is_had(now) && !is_claimed && !rests {
                 open.push(piece);
             }
         }

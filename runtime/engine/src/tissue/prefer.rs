@@ -8,8 +8,29 @@ use http::{HeaderMap, HeaderName};
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 
+/// How long one request waits for a cell, where that is less than its gene allows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience<'a> {
+    headers: &'a HeaderMap,
+    most: Option<Nanos>,
+}
+
+impl<'a> Patience<'a> {
+    /// As long as the client says in `headers`, and no longer than `most`.
+    pub(super) fn new(headers: &'a HeaderMap, most: Option<Nanos>) -> Self {
+        Self { headers, most }
+    }
+
+    /// Reads the headers: only where the request does have to wait.
+    pub(super) fn read(self) -> Option<Nanos> {
+        let asked = preferred_wait(self.headers);
+        asked.into_iter().chain(self.most).min()
+    }
+}
+
 /// The first `wait` among the preferences; what cannot be read is no preference, as the RFC wants.
-pub(super) fn wait(headers: &HeaderMap) -> Option<Nanos> {
+#[must_use]
+pub fn preferred_wait(headers: &HeaderMap) -> Option<Nanos> {
     let values = headers.get_all(PREFER).into_iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).find_map(|preference| {
         // A preference may have parameters behind semicolons.
@@ -42,7 +63,17 @@ mod tests {
         for value in values {
             headers.append(PREFER, value.parse().unwrap());
         }
-        wait(&headers)
+        preferred_wait(&headers)
+    }
+
+    #[test]
+    fn the_shorter_of_two_waits_counts() {
+        let (none, mut some) = (HeaderMap::new(), HeaderMap::new());
+        some.insert(PREFER, "wait=0.1".parse().unwrap());
+        let ms = |ms| Some(Nanos::from_millis(ms));
+        assert_eq!((Patience::new(&none, None).read(), Patience::new(&none, ms(3)).read()), (None, ms(3)));
+        assert_eq!(Patience::new(&some, ms(50)).read(), ms(50));
+        assert_eq!(Patience::new(&some, ms(200)).read(), ms(100));
     }
 
     #[test]

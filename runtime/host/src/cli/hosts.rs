@@ -98,7 +98,7 @@ pub(super) fn act(verb: &HostVerb, context: &Context) -> Done {
 }
 
 fn text(answer: &Value) -> String {
-    let head = ["HOST", "STATE", "SEES", "CELLS", "ANSWERS FOR", "SAYS", "URL"];
+    let head = ["HOST", "STATE", "SEES", "CELLS", "ANSWERS FOR", "OVERFLOW", "SAYS", "URL"];
     let row = |host: &Value| {
         let float = |key: &str| host.get(key).and_then(Value::as_f64).unwrap_or(0.0);
         vec![
@@ -107,12 +107,25 @@ fn text(answer: &Value) -> String {
             sees(host),
             number(host, "cells").to_string(),
             number(host, "copies").to_string(),
+            overflow(host),
             format!("{:.0}/s {:.1} kB/s", float("messages_s"), float("bytes_s") / 1_000.0),
             field(host, "url"),
         ]
     };
     let hosts = answer.get("hosts").and_then(Value::as_array).cloned().unwrap_or_default();
     table(&head, &hosts.iter().map(row).collect::<Vec<_>>())
+}
+
+/// Requests that went to other hosts and that came from them, and those that nobody took.
+fn overflow(host: &Value) -> String {
+    let overflow = host.get("overflow").cloned().unwrap_or_default();
+    let count = |key| number(&overflow, key);
+    let (sent, received, refused) = (count("sent"), count("received"), count("refused"));
+    let mut text = format!("{sent} out, {received} in");
+    if refused > 0 {
+        text.push_str(&format!(", {refused} refused"));
+    }
+    text
 }
 
 /// How many other hosts it sees alive, and which it does not.
@@ -137,11 +150,12 @@ mod tests {
     fn a_host_is_one_line_with_whom_it_misses() {
         let answer = json!({"hosts": [{
             "name": "host-1", "state": "running", "cells": 3, "copies": 2, "url": "http://127.0.0.1:1",
-            "messages_s": 15.2, "bytes_s": 900.0,
+            "overflow": {"sent": 7, "received": 2, "refused": 1}, "messages_s": 15.2, "bytes_s": 900.0,
             "sees": [{"name": "host-2", "health": "alive"}, {"name": "host-3", "health": "dead"}],
         }]});
         let text = text(&answer);
         let line = text.lines().nth(1).unwrap();
+        assert!(line.contains("7 out, 2 in, 1 refused"), "{line}");
         assert!(line.contains("1, host-3 dead") && line.contains("15/s 0.9 kB/s"), "{line}");
     }
 }

@@ -61,6 +61,12 @@ fn sentence(gene: &Value) -> String {
             }
         }
     }
+    let given_up = gene.get("given_up").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    if let Some(last) = given_up.last() {
+        let rests = last.get("again_ms").and_then(Value::as_u64).map_or_else(|| "-".to_owned(), span);
+        let (count, reason) = (given_up.len(), field(last, "reason"));
+        text.push_str(&format!("; {count} handed on to other hosts: {reason}; not taken again for {rests}"));
+    }
     text.push('\n');
     for decision in gene.get("decisions").and_then(Value::as_array).into_iter().flatten() {
         let ago = decision.get("ago_ms").and_then(Value::as_u64).map_or_else(|| "-".to_owned(), span);
@@ -125,6 +131,13 @@ mod tests {
         assert_eq!(
             sentence(&gene),
             "front: 2..8 wanted by operator (revision 7); 1 there; 1 missing: because; tried again in 12s\n"
+        );
+        let given_up = json!([{"copy": 1, "reason": "because", "again_ms": 25_000}]);
+        let gene = json!({"gene": "front", "wanted": "2", "by": "dna", "revision": 1, "cells": 1,
+                          "given_up": given_up});
+        assert!(
+            sentence(&gene)
+                .ends_with("missing; 1 handed on to other hosts: because; not taken again for 25s\n")
         );
         let gene = json!({"gene": "tool", "wanted": "0..", "by": "dna", "revision": 1, "cells": null});
         assert!(sentence(&gene).ends_with("a task, which lives when it is run; nothing is missing\n"));

@@ -11,15 +11,17 @@ use cyte_engine::{Clock, Genome, Tissue};
 use cyte_medium::{Inbox, Medium as _, Peer, Station};
 use cyte_organism::Nanos;
 use cyte_organism::claim::{PIECES_MAX, Piece};
+use cyte_organism::colony::handover::{Obstacle, Stuck};
 use cyte_organism::colony::{Colony, Output, Setup, Stand, free_permille};
+use cyte_organism::expressor::Reason;
 use cyte_organism::law::ClassId;
 use cyte_organism::phenotype::{Epoch, HostId, Record};
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::{Commons, Seat, Share};
+use super::{Commons, Overflow, Seat, Share};
 use crate::event::{EventLog, Happening};
-use crate::governor::{Ear, Event, Levels};
+use crate::governor::{Ear, Event, Levels, Outlook};
 use crate::record::Recorder;
 use crate::wishes::Wishes;
 
@@ -43,8 +45,12 @@ pub struct Around {
     pub wishes: Arc<Wishes>,
     /// Where the law says how it stands.
     pub levels: Arc<Levels>,
+    /// What cannot be started here, and why.
+    pub outlook: Arc<Outlook>,
     /// What the governor is let know.
     pub commons: Arc<Commons>,
+    /// Requests on their way to other hosts and from them.
+    pub overflow: Arc<Overflow>,
     /// The governor.
     pub ear: Ear,
     /// What happened.
@@ -113,8 +119,11 @@ impl Colonist {
             tokio::select! {
                 parcel = self.inbox.next() => {
                     let Some(parcel) = parcel else { return };
-                    let now = self.around.clock.now();
-                    self.colony.hear(now, HostId(parcel.from.0), &parcel.bytes, &mut out);
+                    let (now, from) = (self.around.clock.now(), HostId(parcel.from.0));
+                    // What is no errand is a word, or is counted as one that was refused.
+                    if self.around.overflow.hear(from, &parcel.bytes).is_err() {
+                        self.colony.hear(now, from, &parcel.bytes, &mut out);
+                    }
                 }
                 Some(record) = self.records.recv() => self.colony.told(record),
                 () = tokio::time::sleep(patience) => {
@@ -123,7 +132,9 @@ impl Colonist {
                     for (class, unmet) in self.around.levels.unmet() {
                         self.colony.need(now, ClassId(class), unmet, &mut out);
                     }
+                    self.colony.stuck(now, &self.stuck(), &mut out);
                     self.colony.tick(now, &mut out);
+                    self.around.overflow.told(self.colony.spares(), &self.shared());
                     self.publish();
                 }
             }
@@ -140,13 +151,36 @@ impl Colonist {
         let genome = &self.around.genome;
         let free = genome.room().saturating_add(genome.stems());
         let delay = self.around.levels.host().run_delay;
+        let shared = self.shared();
+        let is_shared = |tissue: &&Arc<Tissue>| shared.contains(&tissue.gene().name);
+        let idle = self.around.tissues.iter().filter(is_shared).map(|tissue| tissue.idle());
         let staying = |tissue: &Arc<Tissue>| (tissue.gene().name.clone(), tissue.staying());
         self.colony.stand(Stand {
             free_permille: free_permille(free, self.around.cells_max, delay),
             room: free / 2,
+            spare: idle.fold(free, u32::saturating_add),
             cells: self.around.tissues.iter().map(staying).collect(),
         });
         self.colony.want(self.wanted());
+    }
+
+    /// The genes that are counted over all hosts.
+    fn shared(&self) -> BTreeSet<GeneName> {
+        let in_force = self.around.wishes.in_force();
+        let shared = in_force.wishes.iter().filter(|wish| wish.scope == Scope::Network);
+        shared.map(|wish| wish.gene.clone()).collect()
+    }
+
+    /// What this host answers for and the governor could not start.
+    fn stuck(&self) -> Vec<Stuck> {
+        let missing = self.around.outlook.missing();
+        let mine = missing.iter().filter(|missing| self.colony.share(&missing.gene) > 0);
+        mine.filter_map(|missing| {
+            let obstacle = obstacle(&missing.reason)?;
+            let (gene, cells, reason) = (missing.gene.clone(), missing.cells, missing.reason.to_string());
+            Some(Stuck { gene, cells, obstacle, reason })
+        })
+        .collect()
     }
 
     /// Every piece that is to live somewhere.
@@ -173,11 +207,18 @@ impl Colonist {
                 Output::Grow(class, cells) => {
                     self.around.ear.tell(Event::Grow { class, cells });
                 }
+                Output::GaveUp { pieces, reason } => {
+                    let copies = u32::try_from(pieces.len()).unwrap_or(u32::MAX);
+                    if let Some(gene) = pieces.first().map(|piece| piece.gene.to_string()) {
+                        self.around.events.record(Happening::HandedOn { gene, copies, reason });
+                    }
+                }
                 Output::Came(host) => {
                     let name = self.name_of(host);
                     self.around.events.record(Happening::HostCame { peer: host.to_string(), name });
                 }
                 Output::Died(host, epoch) => {
+                    self.around.overflow.gone(host);
                     let name = self.name_of(host);
                     (self.tell)(&format!("{}  {name} is gone: nothing heard of it", self.name));
                     let peer = host.to_string();
@@ -240,6 +281,7 @@ impl Colonist {
             })
         });
         let members: Vec<_> = members.collect();
+        self.around.commons.set_given_up(self.colony.given_up().to_vec());
         let holdings = self.colony.holdings();
         let copies: usize = holdings.genes.iter().map(|holding| holding.copies.len()).sum();
         self.around.commons.set_seen(json!({
@@ -248,11 +290,23 @@ impl Colonist {
             "cells": holdings.cells(),
             "copies": copies,
             "said": self.colony.said(),
+            "overflow": self.around.overflow.carried(),
             "sees": members,
         }));
     }
 
     fn name_of(&self, host: HostId) -> String {
         self.roster.get(&host).cloned().unwrap_or_else(|| host.to_string())
+    }
+}
+
+/// Whether others could start what this host cannot for this reason, and when that shows.
+fn obstacle(reason: &Reason) -> Option<Obstacle> {
+    match reason {
+        Reason::NoRoom => Some(Obstacle::Room),
+        Reason::CrashLoop { .. } | Reason::Constraint(_) | Reason::Companion { .. } => {
+            Some(Obstacle::Lasting)
+        }
+        _ => None,
     }
 }

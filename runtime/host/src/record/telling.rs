@@ -111,6 +111,9 @@ impl Told {
             Happening::AnswersFor { gene, copies } => {
                 note(gene, format!("this host answers for {copies} of it"))
             }
+            Happening::HandedOn { gene, copies, reason } => {
+                note(gene, format!("{copies} of it are handed on: {reason}"))
+            }
             Happening::GrewForOthers { gene, cells } => {
                 note(gene, format!("{cells} cells were made for other hosts"))
             }

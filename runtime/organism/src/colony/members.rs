@@ -133,7 +133,15 @@ mod tests {
     use super::*;
 
     fn beat(host: u64, epoch: u64, beat: u32) -> Beat {
-        Beat { host: HostId(host), epoch: Epoch(epoch), beat, free_permille: 500, version: 1, mark: 0 }
+        Beat {
+            host: HostId(host),
+            epoch: Epoch(epoch),
+            beat,
+            free_permille: 500,
+            spare: 0,
+            version: 1,
+            mark: 0,
+        }
     }
 
     #[test]

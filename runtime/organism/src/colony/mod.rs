@@ -12,12 +12,18 @@
 //!   when it is heard again, the weaker of two owners retires its copy.
 //! - Need that a host cannot meet is split over others as quotas ([`crate::quota`]), to hosts with
 //!   room, more to the freer ones.
+//! - What a host answers for and cannot start it gives up, for others to take ([`handover`]).
+//! - Requests that it has no room for go to a host with room ([`overflow`], [`errand`]).
 //! - Records of the phenotype are passed on as they are ([`crate::phenotype`]).
 //!
 //! Never here: a clock, a socket, and what a cell is.
 
+pub mod errand;
+pub mod handover;
 mod ledger;
 mod members;
+pub mod overflow;
+mod terms;
 mod word;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,14 +32,16 @@ use cyte_dna::GeneName;
 
 use crate::Nanos;
 use crate::claim::{self, Claims, Message, Piece, Standing};
-use crate::dice::{Dice, Key};
+use crate::dice::Dice;
 use crate::law::ClassId;
 use crate::phenotype::{Epoch, HostId, Record};
 use crate::quota::{self, Quotas};
+use handover::Handover;
 use ledger::Ledger;
 use members::{Change, Members};
 
 pub use members::{DEAD, Health, Member, SUSPECT};
+pub use terms::{Output, Said, Setup, Stand};
 pub use word::{
     Beat, CLAIMS_MAX, COPIES_MAX, HOLDINGS_MAX, HOSTS_MAX, Holding, Holdings, RECORDS_MAX, State, WORD_MAX,
     Word, WordError,
@@ -60,68 +68,6 @@ const GRANTS_MAX: usize = 4_096;
 /// Run delay at which a host counts as half as free: the law calls its cores full there.
 const DELAY_HALF_US: u64 = 2_000;
 
-/// What a host's part is made from.
-#[derive(Clone, Debug)]
-pub struct Setup {
-    /// This host.
-    pub me: HostId,
-    /// This life of it.
-    pub epoch: Epoch,
-    /// The organism's key for draws that all hosts agree on.
-    pub key: Key,
-    /// All hosts that may be there, this one or not.
-    pub roster: Vec<HostId>,
-    /// The longest that a message may take.
-    pub delay: Nanos,
-    /// The seed of this host's own draws.
-    pub seed: u64,
-}
-
-/// How this host stands, as its governor sees it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Stand {
-    /// Its free capacity, in thousandths; see [`free_permille`].
-    pub free_permille: u16,
-    /// Cells that it could take over for others now.
-    pub room: u32,
-    /// Its living cells by gene.
-    pub cells: Vec<(GeneName, u32)>,
-}
-
-/// What a host is to do.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Output {
-    /// Send these bytes to a host.
-    Send(HostId, Vec<u8>),
-    /// This host answers for one more copy: start it.
-    Start(Piece),
-    /// It no longer does: another host has it too, and is stronger.
-    Retire(Piece),
-    /// Grow so many cells of a class for others.
-    Grow(ClassId, u32),
-    /// A host is there, for the first time or again.
-    Came(HostId),
-    /// A host is believed dead.
-    Died(HostId, Epoch),
-    /// Something happened on another host.
-    Learned(Record),
-}
-
-/// What this host said and heard, in words.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Said {
-    /// Pulses sent.
-    pub pulses: u64,
-    /// News sent.
-    pub news: u64,
-    /// Claims and haves sent.
-    pub claims: u64,
-    /// Quotas and receipts sent.
-    pub quotas: u64,
-    /// Words that were refused.
-    pub refused: u64,
-}
-
 /// The part of one host.
 #[derive(Debug)]
 pub struct Colony {
@@ -140,6 +86,7 @@ pub struct Colony {
     ledger: Ledger,
     claims: Claims,
     quotas: Quotas,
+    handover: Handover,
     /// When each host's pieces were last taken as there.
     had: BTreeMap<HostId, Nanos>,
     /// Cells that others took over for this one: when, of which class, how many.
@@ -176,6 +123,7 @@ impl Colony {
             ledger: Ledger::new(me),
             claims: Claims::new(me, key, delay, now, claims_seed),
             quotas: Quotas::new(me, 1.0, delay, quotas_seed),
+            handover: Handover::default(),
             had: BTreeMap::new(),
             granted: Vec::new(),
             said: Said::default(),
@@ -218,11 +166,6 @@ impl Colony {
         let mut sent = Vec::new();
         self.quotas.want(now, class, open, &edges, &mut sent);
         self.pass_on(sent, out);
-    }
-
-    /// This host does not have the piece after all; others may claim it.
-    pub fn lost(&mut self, piece: &Piece) {
-        self.claims.lost(piece);
     }
 
     /// When the clock matters next.
@@ -283,6 +226,7 @@ impl Colony {
                     self.hear_claim(now, from, &Message::Have(piece), out);
                 }
             }
+            Word::GivesUp(pieces) => pieces.iter().for_each(|piece| self.claims.given_up(from, piece)),
             Word::Quota(quota) => {
                 let (room, edges) = (self.stand.room, self.freest(QUOTA_EDGES));
                 let mut sent = Vec::new();
@@ -310,6 +254,12 @@ impl Colony {
     pub fn elsewhere(&self, gene: &GeneName) -> u32 {
         let cells = self.members.living().filter_map(|(_, member)| member.holdings.get(gene));
         cells.fold(0, |sum, holding| sum.saturating_add(holding.cells))
+    }
+
+    /// Every other host that is well, with its newest beat and the messages that it could take.
+    pub fn spares(&self) -> impl Iterator<Item = (HostId, u32, u32)> {
+        let well = self.members.living().filter(|(_, member)| member.health == Health::Alive);
+        well.map(|(host, member)| (host, member.beat.beat, u32::from(member.beat.spare)))
     }
 
     /// All other hosts of which something was heard, ascending.
@@ -515,6 +465,7 @@ impl Colony {
             epoch: self.epoch,
             beat: self.beat,
             free_permille: self.stand.free_permille,
+            spare: u16::try_from(self.stand.spare).unwrap_or(u16::MAX),
             version: self.version,
             mark: self.ledger.mark(self.me, self.epoch),
         };
@@ -600,7 +551,7 @@ impl Colony {
         let count = match word {
             Word::Pulse { .. } => &mut self.said.pulses,
             Word::News { .. } => &mut self.said.news,
-            Word::Claims(_) | Word::Haves(_) => &mut self.said.claims,
+            Word::Claims(_) | Word::Haves(_) | Word::GivesUp(_) => &mut self.said.claims,
             Word::Quota(_) | Word::Receipt(_) => &mut self.said.quotas,
         };
         *count = count.saturating_add(1);

@@ -37,6 +37,8 @@ pub struct Beat {
     pub beat: u32,
     /// Its free capacity, in thousandths.
     pub free_permille: u16,
+    /// Messages of others that it could take at once.
+    pub spare: u16,
     /// The version of its holdings.
     pub version: u32,
     /// The number of its newest record.
@@ -99,12 +101,14 @@ pub enum Word {
     Quota(Quota),
     /// The sender took cells over.
     Receipt(Receipt),
+    /// The sender cannot start these after all.
+    GivesUp(Vec<Piece>),
 }
 
 /// Bytes that are no word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("what a host said is not taken: {0}")]
-pub struct WordError(&'static str);
+pub struct WordError(pub(super) &'static str);
 
 impl Word {
     /// As bytes.
@@ -148,7 +152,9 @@ impl Word {
                 (is_long || is_wrong).then_some("its news break a bound")
             }
             Word::Claims(claims) => (claims.len() > CLAIMS_MAX).then_some("it claims too much"),
-            Word::Haves(pieces) => (pieces.len() > CLAIMS_MAX).then_some("it has too much"),
+            Word::Haves(pieces) | Word::GivesUp(pieces) => {
+                (pieces.len() > CLAIMS_MAX).then_some("it has too much")
+            }
             // Numbers out of range are refused where they are used.
             Word::Quota(_) | Word::Receipt(_) => None,
         };
@@ -203,7 +209,7 @@ mod tests {
 
     fn words() -> Vec<Word> {
         let (host, epoch) = (HostId(u64::MAX), Epoch(7));
-        let beat = Beat { host, epoch, beat: 3, free_permille: 1_000, version: 2, mark: 9 };
+        let beat = Beat { host, epoch, beat: 3, free_permille: 1_000, spare: 4, version: 2, mark: 9 };
         let holdings = Holdings { genes: vec![holding("a", vec![0, 2]), holding("b", vec![])] };
         let event = Event::Note { text: "x".into() };
         let record = Record { host, epoch, number: 4, at_ms: 5, gene: None, cell: None, event };
@@ -214,7 +220,8 @@ mod tests {
             Word::Pulse { beats: vec![beat], is_answer: true },
             Word::News { states: vec![State { host, epoch, version: 1, holdings }], records: vec![record] },
             Word::Claims(vec![(piece.clone(), 6)]),
-            Word::Haves(vec![piece]),
+            Word::Haves(vec![piece.clone()]),
+            Word::GivesUp(vec![piece]),
             Word::Quota(quota),
             Word::Receipt(receipt),
         ]
@@ -230,8 +237,15 @@ mod tests {
 
     #[test]
     fn what_breaks_a_bound_is_refused() {
-        let beat =
-            Beat { host: HostId(1), epoch: Epoch(1), beat: 1, free_permille: 1_001, version: 0, mark: 0 };
+        let beat = Beat {
+            host: HostId(1),
+            epoch: Epoch(1),
+            beat: 1,
+            free_permille: 1_001,
+            spare: 0,
+            version: 0,
+            mark: 0,
+        };
         let state =
             |genes| State { host: HostId(1), epoch: Epoch(1), version: 1, holdings: Holdings { genes } };
         let news = |genes| Word::News { states: vec![state(genes)], records: Vec::new() };
@@ -242,7 +256,8 @@ mod tests {
             news(vec![holding("b", vec![]), holding("a", vec![])]),
             news(vec![holding("a", vec![1, 1])]),
             Word::Claims(vec![(piece.clone(), 1); CLAIMS_MAX + 1]),
-            Word::Haves(vec![piece; CLAIMS_MAX + 1]),
+            Word::Haves(vec![piece.clone(); CLAIMS_MAX + 1]),
+            Word::GivesUp(vec![piece; CLAIMS_MAX + 1]),
         ] {
             let bytes = word.encode().unwrap();
             assert!(Word::decode(&bytes).is_err(), "{word:?}");
@@ -259,7 +274,7 @@ mod tests {
         #[test]
         fn hostile_bytes_are_refused(
             noise in prop::collection::vec(any::<u8>(), 0..200),
-            which in 0usize..6, at: usize, to: u8, cut: usize,
+            which in 0usize..7, at: usize, to: u8, cut: usize,
         ) {
             let _ = Word::decode(&noise);
             let _ = Word::decode(&[&[FORMAT], noise.as_slice()].concat());

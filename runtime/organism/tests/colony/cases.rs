@@ -1,6 +1,7 @@
 //! What is promised of several hosts.
 
 use cyte_medium::{Peer, Weather};
+use cyte_organism::colony::handover::{Obstacle, PATIENCE, RESTS};
 use cyte_organism::colony::{DEAD, Stand};
 use cyte_organism::phenotype::HostId;
 
@@ -162,7 +163,7 @@ fn need_is_split_over_hosts_with_room() {
         let mut world = World::new(10, 0, weather(), seed);
         for (at, host) in world.hosts.iter_mut().enumerate() {
             let free_permille = if at == 1 { 50 } else { 900 };
-            host.colony.stand(Stand { free_permille, room: 12, cells: Vec::new() });
+            host.colony.stand(Stand { free_permille, room: 12, spare: 0, cells: Vec::new() });
         }
         world.run(3_000);
         // The governor says it again as long as it is so.
@@ -177,6 +178,106 @@ fn need_is_split_over_hosts_with_room() {
         all += grown;
     }
     assert!(slow * 18 < all, "the slow one grew {slow} of {all}, an even share were a ninth");
+}
+
+/// What its owner cannot start another host takes, soon; who gave it up does not take it again while
+/// others have it, also long after.
+#[test]
+fn what_a_host_cannot_start_lives_elsewhere_and_does_not_go_to_and_fro() {
+    for seed in 0..5 {
+        let mut world = World::new(4, 2, weather(), seed);
+        world.until_owned(2, 10_000);
+        world.run(2_000);
+        let owner = (0..4).find(|at| world.hosts[*at].holds.contains(&piece(1))).unwrap();
+        world.stuck(owner, "gene-0", 1, Obstacle::Lasting);
+        assert!(!world.hosts[owner].holds.contains(&piece(1)), "the last copy first");
+        let given = world.hosts[owner].colony.given_up().to_vec();
+        assert_eq!((given[0].piece.clone(), given[0].reason.as_str()), (piece(1), "because"));
+        let took = world.until_owned(2, 5_000);
+        assert!(took < 3_000, "{took} ms");
+        assert!(!world.hosts[owner].holds.contains(&piece(1)));
+        let starts = world.starts;
+        world.run(2 * RESTS.as_millis());
+        assert_eq!((world.starts, world.given_up), (starts, 1), "it stays where it is");
+        assert!(world.all_owned(2, 1));
+    }
+}
+
+/// No room is no reason at once, nor where nobody else has any; and who is alone keeps what is its own.
+#[test]
+fn a_host_gives_up_only_what_lasts_and_others_could_take() {
+    let mut world = World::new(2, 1, weather(), 3);
+    world.until_owned(1, 10_000);
+    world.run(2_000);
+    let owner = (0..2).find(|at| !world.hosts[*at].holds.is_empty()).unwrap();
+    let other = 1 - owner;
+    let stand = |world: &mut World, free_permille| {
+        let stand = Stand { free_permille, room: 0, spare: 0, cells: Vec::new() };
+        world.hosts[other].colony.stand(stand);
+        world.run(1_000);
+    };
+    stand(&mut world, 0);
+    for _ in 0..20 {
+        world.stuck(owner, "gene-0", 1, Obstacle::Room);
+        world.run(200);
+    }
+    assert_eq!(world.given_up, 0, "nobody has room");
+    stand(&mut world, 500);
+    let nothing = |world: &mut World| {
+        world.hosts[owner].colony.stuck(world.now, &[], &mut Vec::new());
+    };
+    nothing(&mut world);
+    world.stuck(owner, "gene-0", 1, Obstacle::Room);
+    world.run(PATIENCE.as_millis() - 100);
+    world.stuck(owner, "gene-0", 1, Obstacle::Room);
+    assert_eq!(world.given_up, 0, "it may pass");
+    nothing(&mut world);
+    world.stuck(owner, "gene-0", 1, Obstacle::Room);
+    world.run(200);
+    assert_eq!(world.given_up, 0, "it did pass in between");
+    world.run(PATIENCE.as_millis());
+    world.stuck(owner, "gene-0", 1, Obstacle::Room);
+    assert_eq!(world.given_up, 1);
+    assert!(world.until_owned(1, 5_000) < 3_000);
+    assert!(world.hosts[other].holds.contains(&piece(0)));
+    world.kill(owner);
+    world.run(3_000);
+    world.stuck(other, "gene-0", 1, Obstacle::Lasting);
+    assert_eq!(world.given_up, 1, "who is alone keeps it");
+}
+
+/// What nobody can start is tried by each in turn, and by the first again after its rest.
+#[test]
+fn what_nobody_can_start_goes_round_slowly() {
+    let mut world = World::new(3, 1, weather(), 5);
+    for _ in 0..RESTS.as_millis() / 200 {
+        world.run(200);
+        for at in 0..3 {
+            if !world.hosts[at].holds.is_empty() {
+                world.stuck(at, "gene-0", 1, Obstacle::Lasting);
+            }
+        }
+    }
+    assert!((3..=4).contains(&world.starts), "{}", world.starts);
+    assert_eq!(world.given_up, world.starts as usize);
+    assert!(world.until_owned(1, 3 * RESTS.as_millis()) < 2 * RESTS.as_millis(), "it is tried again");
+}
+
+/// What a host has to spare for others is known to them.
+#[test]
+fn hosts_tell_what_they_have_to_spare() {
+    let mut world = World::new(3, 0, weather(), 1);
+    for (at, host) in world.hosts.iter_mut().enumerate() {
+        let spare = if at == 2 { 1_000_000 } else { at as u32 };
+        host.colony.stand(Stand { free_permille: 1, room: 0, spare, cells: Vec::new() });
+    }
+    world.run(2_000);
+    let known: Vec<_> = world.hosts[0].colony.spares().map(|(host, _, spare)| (host.0, spare)).collect();
+    assert_eq!(known, [(1, 1), (2, u32::from(u16::MAX))]);
+    world.kill(2);
+    world.run(3_000);
+    let known: Vec<_> = world.hosts[0].colony.spares().map(|(host, ..)| host.0).collect();
+    assert_eq!(known, [1]);
 }
 
 /// The same seed gives the same colony.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use cyte_medium::{Counts, Net, Parcel, Peer, Weather};
 use cyte_organism::Nanos;
 use cyte_organism::claim::Piece;
+use cyte_organism::colony::handover::{Obstacle, Stuck};
 use cyte_organism::colony::{Colony, Output, Setup, Stand};
 use cyte_organism::dice::{Dice, Key};
 use cyte_organism::law::ClassId;
@@ -39,6 +40,7 @@ pub struct World {
     pub net: Net,
     pub starts: u32,
     pub retired: u32,
+    pub given_up: usize,
     pub deaths: Vec<(Nanos, usize, HostId)>,
 }
 
@@ -67,7 +69,7 @@ impl World {
                 seed: dice.bits(),
             };
             let mut colony = Colony::new(setup, Nanos(0));
-            colony.stand(Stand { free_permille: 800, room: 0, cells: Vec::new() });
+            colony.stand(Stand { free_permille: 800, room: 0, spare: 0, cells: Vec::new() });
             colony.want(wanted.clone());
             Host {
                 colony,
@@ -80,7 +82,7 @@ impl World {
             }
         });
         let hosts = hosts.collect();
-        Self { now: Nanos(0), hosts, net, starts: 0, retired: 0, deaths: Vec::new() }
+        Self { now: Nanos(0), hosts, net, starts: 0, retired: 0, given_up: 0, deaths: Vec::new() }
     }
 
     /// Something happens at host `at`.
@@ -108,6 +110,15 @@ impl World {
     pub fn need(&mut self, at: usize, unmet: f64) {
         let mut out = Vec::new();
         self.hosts[at].colony.need(self.now, CLASS, unmet, &mut out);
+        self.perform(at, out);
+    }
+
+    /// Host `at` cannot start `cells` of the pieces of `gene` that it answers for.
+    pub fn stuck(&mut self, at: usize, gene: &str, cells: u32, obstacle: Obstacle) {
+        let gene = gene.parse().unwrap();
+        let stuck = Stuck { gene, cells, obstacle, reason: "because".into() };
+        let mut out = Vec::new();
+        self.hosts[at].colony.stuck(self.now, &[stuck], &mut out);
         self.perform(at, out);
     }
 
@@ -162,6 +173,12 @@ impl World {
                 Output::Grow(class, cells) => {
                     assert_eq!(class, CLASS);
                     host.grown += cells;
+                }
+                Output::GaveUp { pieces, .. } => {
+                    self.given_up += pieces.len();
+                    pieces.iter().for_each(|piece| {
+                        host.holds.remove(piece);
+                    });
                 }
                 Output::Came(_) => {}
                 Output::Died(who, _) => self.deaths.push((self.now, at, who)),
