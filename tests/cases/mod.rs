@@ -1,5 +1,6 @@
 //! The cases, one file or folder for each part of what is promised.
 
+mod background;
 mod build;
 mod components;
 mod control;

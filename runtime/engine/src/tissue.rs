@@ -4,6 +4,7 @@
 //! await. What is added here is what those plain structs cannot have: cells, wakers, timers. What the
 //! governor sees and does is in [`population`], how a cell's place is held and left in [`place`].
 
+mod background;
 mod control;
 mod ping;
 mod place;
@@ -32,6 +33,8 @@ use http_body_util::BodyExt;
 use tokio::{sync::oneshot, time::timeout};
 use wasmtime_wasi_http::Error as WasiError;
 
+use background::Backstage;
+pub use background::BackgroundSnapshot;
 pub use ping::Zombie;
 pub(crate) use place::Place;
 pub use population::Tally;
@@ -75,6 +78,8 @@ pub struct CallFacts {
     pub id: RequestId,
     /// `http` or `https`, as the client used it.
     pub scheme: Scheme,
+    /// Whether it is background work, for which [`Tissue::make_room`] was asked.
+    pub is_background: bool,
 }
 
 /// What a tissue keeps ready.
@@ -161,6 +166,8 @@ pub struct Tissue {
     least: AtomicU32,
     /// When they were pinged last.
     pinged: AtomicU64,
+    /// Background work, on its way to the queue and in it.
+    backstage: Backstage,
     /// What its cells are to hear, where they have a receptor.
     pub(crate) news: Option<News>,
 }
@@ -188,6 +195,7 @@ impl Tissue {
             is_leaving: AtomicBool::new(false),
             least: AtomicU32::new(gene.express.min),
             pinged: AtomicU64::new(0),
+            backstage: Backstage::of(gene),
             news: pre.has_receptor().then(News::default),
             pre,
             host,
@@ -228,7 +236,9 @@ impl Tissue {
         if !names_a_host(&request) {
             return Err(CallError::BadRequest);
         }
+        let seeking = facts.is_background.then(|| self.backstage.seek());
         let mut vessel = self.find_vessel(request.headers()).await?;
+        drop(seeking);
         if self.news.is_some() {
             vessel = self.attune(vessel, request.headers()).await?;
         }
@@ -568,6 +578,7 @@ impl Tissue {
             p99_us,
             memory_mark_bytes: self.memory_mark(),
             grown_old: self.grown_old(),
+            background: self.background(),
             wake_p50_us: self.wakes.quantile_us(0.5),
             wake_p99_us: self.wakes.quantile_us(0.99),
             cells,

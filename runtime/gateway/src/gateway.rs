@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use cyte_dna::Route;
 use cyte_engine::CallFacts;
 use http::uri::Scheme;
 use http::{Request, Response};
@@ -30,16 +31,24 @@ pub struct Mount {
     tissue: Arc<Tissue>,
     /// Bytes of a request body.
     body_cap: u64,
+    /// Whether it makes room while clients of the gene suffer.
+    is_background: bool,
 }
 
 impl Mount {
-    /// The claim of a tissue's gene on the routes that its DNA names.
+    /// The claims of a tissue's gene on the routes that its DNA names: those of its clients, and those
+    /// that are background work, so that a request's class costs no more than its route.
     #[must_use]
-    pub fn claim(tissue: Arc<Tissue>) -> Claim<Mount> {
+    pub fn claims(tissue: &Arc<Tissue>) -> [Claim<Mount>; 2] {
         let gene = tissue.gene();
-        let (name, routes) = (gene.name.clone(), gene.routes.clone());
         let body_cap = gene.limits.body_or_default();
-        Claim { gene: name, routes, mount: Mount { tissue, body_cap } }
+        let claim = |routes, is_background| {
+            let mount = Mount { tissue: Arc::clone(tissue), body_cap, is_background };
+            Claim { gene: gene.name.clone(), routes, mount }
+        };
+        let is_clients = |route: &&Route| !gene.background.contains(route);
+        let clients = gene.routes.iter().filter(is_clients).cloned().collect();
+        [claim(clients, false), claim(gene.background.clone(), true)]
     }
 }
 
@@ -153,7 +162,11 @@ async fn forward(link: &Arc<Link>, ticket: &Ticket, request: Request<Incoming>) 
     let body = body.cap_at(mount.body_cap)?;
     let upload = body.verdict();
     tidy(&mut head, is_nameless.then_some(link.local).flatten());
-    let call = CallFacts { id: ticket.id, scheme: Scheme::HTTP };
+    let is_background = mount.is_background;
+    if is_background {
+        mount.tissue.make_room().await.map_err(|error| Refusal::from(&error))?;
+    }
+    let call = CallFacts { id: ticket.id, scheme: Scheme::HTTP, is_background };
     let answer = mount.tissue.serve(Request::from_parts(head, body), call).await;
     if let Some(refusal) = upload.as_ref().and_then(|verdict| verdict.refusal()) {
         return Err(refusal);

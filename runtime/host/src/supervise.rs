@@ -550,7 +550,7 @@ fn gateway(
 ) -> Result<Arc<Gateway>, CliError> {
     let limits = FrontLimits::default().within_descriptors(machine.descriptors);
     let gateway = Gateway::new(limits, seed()?, access);
-    let claims = tissues.iter().cloned().map(Mount::claim).collect();
+    let claims = tissues.iter().flat_map(Mount::claims).collect();
     gateway.mount(Routes::build(claims).map_err(|error| conflict(&error))?);
     Ok(gateway)
 }

@@ -7,6 +7,7 @@
 //!
 //! - [`lineage`]: who is whose mother, generations, niches.
 //! - [`fast`]: the few decisions a request needs, called inline under a tissue's lock.
+//! - [`admission`]: background requests that make room while clients suffer.
 //! - [`law`]: the hormone law: growth, sharing, death and the stem pool of one host, by the
 //!   [`constants`] of its DNA, decided off the request path by the host's governor.
 //! - [`colony`]: several hosts: who lives, who holds what, what happened there; with [`quota`] and
@@ -22,6 +23,8 @@
 //! Without its feature `host`, which is on by default, only the law and the rules of the standard
 //! neurons are built: what becomes Wasm has no use for keys and manifests.
 
+#[cfg(feature = "host")]
+pub mod admission;
 #[cfg(feature = "host")]
 pub mod ballot;
 #[cfg(feature = "host")]
