@@ -57,6 +57,7 @@ mod fetch;
 mod head;
 pub mod hormone;
 pub mod identity;
+pub mod load;
 pub mod log;
 mod macros;
 pub mod neuron;

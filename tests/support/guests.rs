@@ -42,6 +42,9 @@ fn build(folder: &Path) -> Result<PathBuf, String> {
     {
         toml.push_str("may = [\"release\", \"divide\", \"retire\"]\n");
     }
+    if std::fs::read_to_string(folder.join("src/lib.rs")).is_ok_and(|lib| lib.contains("cyte_sdk::load")) {
+        toml.push_str("signal = { name = \"depth\", per-cell = 1 }\n");
+    }
     let file = project.join("dna.toml");
     if !std::fs::read_to_string(&file).is_ok_and(|there| there == toml) {
         std::fs::write(&file, toml).map_err(|error| error.to_string())?;

@@ -137,6 +137,8 @@ pub const QUEUE_STANDS_MS: u64 = 100;
 pub const WAITERS_PER_GENE: u32 = 1_024;
 /// The most waiting requests a gene may ask for with `limits.waiters`.
 pub const WAITERS_PER_GENE_MAX: u32 = 65_536;
+/// The memory of all cells is hot above this part of what they may use, in hundredths.
+pub const HOT_MEMORY_PERCENT: u64 = 90;
 /// A cell's report of its gene's own signal counts for so long, in milliseconds.
 pub const SIGNAL_MS: u64 = 5_000;
 /// The most that a cell may report.

@@ -162,7 +162,8 @@ impl Reader {
         if genes.iter().any(|gene| gene.routes.is_none() && !gene.background.is_empty()) {
             return;
         }
-        let claims = || genes.iter().flat_map(|gene| gene.routes_with_spans().map(move |(route, _)| (route, gene)));
+        let claims =
+            || genes.iter().flat_map(|gene| gene.routes_with_spans().map(move |(route, _)| (route, gene)));
         for gene in genes {
             for (part, span) in gene.background_with_spans() {
                 if part.owner(claims()).is_none_or(|owner: &GeneSource| owner.name != gene.name) {

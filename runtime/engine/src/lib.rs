@@ -51,5 +51,5 @@ pub use side::Incubator;
 pub use snapshot::{CellSnapshot, TissueSnapshot};
 pub use state::CellLimits;
 pub use task::{TaskArguments, TaskEnd};
-pub use tissue::{BackgroundSnapshot, BoxError, CallFacts, RequestId, Tally, Tissue, Zombie};
+pub use tissue::{BackgroundSnapshot, BoxError, CallFacts, RequestId, SignalNow, Tally, Tissue, Zombie};
 pub use vitals::Clock;

@@ -10,6 +10,7 @@ mod ping;
 mod place;
 mod population;
 mod prefer;
+mod signal;
 
 use std::{
     sync::{
@@ -33,12 +34,13 @@ use http_body_util::BodyExt;
 use tokio::{sync::oneshot, time::timeout};
 use wasmtime_wasi_http::Error as WasiError;
 
-use background::Backstage;
 pub use background::BackgroundSnapshot;
+use background::Backstage;
 pub use ping::Zombie;
 pub(crate) use place::Place;
 pub use population::Tally;
 use population::Work;
+pub use signal::SignalNow;
 
 use crate::{
     body::{Arriving, CellBody},

@@ -13,6 +13,7 @@
 mod census;
 mod expression;
 mod ground;
+mod heat;
 mod homeostasis;
 mod levels;
 mod orders;
@@ -23,12 +24,13 @@ mod watch;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cyte_dna::GeneName;
+use cyte_dna::{GeneName, Signal};
 pub use cyte_engine::Tally;
 use cyte_engine::capability::control::Refused;
 use cyte_engine::{Alarm, HormoneLevels, Neuron, Ring, Zombie};
 use cyte_organism::constants::Constants;
 use cyte_organism::flight::Recording;
+use cyte_organism::hot::Thermometer;
 use cyte_organism::law::{Act, ClassId, Decision, Demand, Trace};
 use cyte_organism::lineage::Niche;
 use cyte_organism::phenotype::Cause;
@@ -142,6 +144,10 @@ pub trait Population: Send + Sync {
     fn gene(&self) -> &GeneName;
     /// Every niche into `cells`, ascending, and the rest as sums; starts a new window for the peak.
     fn look(&self, cells: &mut Vec<Reading>) -> Tally;
+    /// The number that its cells may report as their load.
+    fn signal(&self) -> Option<&Signal> {
+        None
+    }
     /// When the longest-waiting request came.
     fn head(&self) -> Option<Nanos>;
     /// Cells alive or being made, without those that are about to end.
@@ -249,6 +255,7 @@ pub struct Governor {
     neuron: Option<Arc<Neuron>>,
     flight: Arc<Flight>,
     watch: Watch,
+    thermometer: Thermometer,
     populations: Vec<Arc<dyn Population>>,
     census: Census,
     /// What guests of one class released; keeps its space.
@@ -295,6 +302,7 @@ impl Governor {
             neuron,
             flight,
             watch: Watch::default(),
+            thermometer: Thermometer::default(),
             populations,
             census,
             released: Vec::new(),
@@ -449,6 +457,7 @@ impl Governor {
             self.look_by(again);
         }
         self.find_zombies(now);
+        self.feel_heat(now);
         if self.exchange() {
             self.look_by(now + self.homeostasis.constants().tick);
         }

@@ -18,6 +18,7 @@
 //! - [`expressor`]: what is wanted minus what is.
 //! - [`flight`]: what the law was told and what it decided, kept for a minute and run again.
 //! - [`knob`]: limits that an operator changes while a host serves.
+//! - [`hot`]: which part of a class or host stays over its mark.
 //! - [`neuron`]: what a neuron sees and says, and the rules of the standard ones.
 //!
 //! Without its feature `host`, which is on by default, only the law and the rules of the standard
@@ -41,6 +42,8 @@ mod family;
 pub mod fast;
 #[cfg(feature = "host")]
 pub mod flight;
+#[cfg(feature = "host")]
+pub mod hot;
 #[cfg(feature = "host")]
 pub mod knob;
 pub mod law;

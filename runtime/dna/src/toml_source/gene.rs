@@ -384,7 +384,8 @@ impl Reader {
     fn signal(&mut self, gene: &Table<'_, '_>, role: Option<Role>) -> Option<Signal> {
         let table = self.table(gene, "signal")?;
         self.known_keys(&table, &["name", "per-cell"]);
-        let help = "write signal = { name = \"queue-depth\", per-cell = 10 }: so much of it is one cell's load";
+        let help =
+            "write signal = { name = \"queue-depth\", per-cell = 10 }: so much of it is one cell's load";
         for key in ["name", "per-cell"] {
             if table.entries.get(key).is_none() {
                 let message = format!("`{key}` is missing");

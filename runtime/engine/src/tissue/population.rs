@@ -13,7 +13,7 @@ use cyte_organism::{
 };
 use tokio::sync::oneshot;
 
-use super::{Place, Queue, Tenant, Tissue};
+use super::{Place, Queue, SignalNow, Tenant, Tissue};
 use crate::{
     call,
     capability::control::Refused,
@@ -98,6 +98,8 @@ pub struct Tally {
     pub staying: u32,
     /// How long a request may wait until it counts as late.
     pub target: Nanos,
+    /// What the gene's own signal says, where a report counts.
+    pub signal: Option<SignalNow>,
 }
 
 impl Tissue {
@@ -169,6 +171,7 @@ impl Tissue {
             most: bounds.cells_max,
             staying,
             target: bounds.target,
+            signal: self.signal(),
         }
     }
 

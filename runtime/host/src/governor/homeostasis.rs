@@ -292,6 +292,7 @@ fn sample<'a>((at, (seen, service)): (usize, (&'a Seen, &Service)), truth: f64) 
         computing: Nanos((service.mean_computed * truth) as u64),
         activation: tally.activation,
         retired: tally.worn,
+        signal: tally.signal.map_or(0, |signal| signal.millicells),
     }
 }
 

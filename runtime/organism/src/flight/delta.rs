@@ -23,13 +23,15 @@ pub(super) struct Counts {
     pub(super) computing: Nanos,
     pub(super) activation: Nanos,
     pub(super) retired: u64,
+    pub(super) signal: u64,
 }
 
 impl Counts {
     fn of(sample: &ClassSample<'_>) -> Self {
-        let ClassSample { queued, peak, head, arrived, service, computing, activation, retired, .. } =
-            *sample;
-        Self { queued, peak, head, arrived, service, computing, activation, retired }
+        let ClassSample {
+            queued, peak, head, arrived, service, computing, activation, retired, signal, ..
+        } = *sample;
+        Self { queued, peak, head, arrived, service, computing, activation, retired, signal }
     }
 }
 
@@ -69,7 +71,8 @@ pub(super) struct Known {
 impl Known {
     /// This as the law takes it.
     pub(super) fn sample(&self, class: ClassId) -> ClassSample<'_> {
-        let Counts { queued, peak, head, arrived, service, computing, activation, retired } = self.counts;
+        let Counts { queued, peak, head, arrived, service, computing, activation, retired, signal } =
+            self.counts;
         ClassSample {
             class,
             cells: &self.cells,
@@ -81,6 +84,7 @@ impl Known {
             computing,
             activation,
             retired,
+            signal,
         }
     }
 }
@@ -261,6 +265,7 @@ mod tests {
             computing: Nanos(0),
             activation: Nanos(0),
             retired: 0,
+            signal: 0,
         }
     }
 

@@ -18,7 +18,7 @@ use crate::Nanos;
 
 const MAGIC: &[u8; 8] = b"CYTEFLY\n";
 /// The version of the format that this code writes and reads.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 const HEAD: usize = 8 + 4 + 8;
 const DIGEST: usize = 32;
 /// The longest name of a version that a recording may carry, in bytes.
@@ -232,11 +232,11 @@ mod tests {
         }
         assert!(matches!(error(&[&good[..], b"x"].concat()), RecordingError::Length { .. }));
         let mut newer = good.clone();
-        newer[8] = 2;
-        assert_eq!(error(&newer), RecordingError::Newer { found: 2 });
+        newer[8] = 3;
+        assert_eq!(error(&newer), RecordingError::Newer { found: 3 });
         for at in [8, 25, good.len() / 2, good.len() - 1] {
             let mut changed = good.clone();
-            changed[at] ^= 1;
+            changed[at] ^= 2;
             assert_eq!(error(&changed), RecordingError::Damaged, "{at}");
         }
         let mut older = good.clone();

@@ -259,6 +259,7 @@ mod tests {
             computing: Nanos(0),
             activation: Nanos(1),
             retired: 0,
+            signal: 0,
         };
         law.run(now, HostSample { room: 100, ..HostSample::default() }, &[sample], &mut Vec::new());
     }

@@ -22,6 +22,8 @@ pub struct View {
     pub queued: u32,
     /// Whether the queue's head has waited long enough to be felt.
     pub is_felt: bool,
+    /// What the gene's own signal says, in loads of one cell.
+    pub signal: f64,
     /// Arrivals a second.
     pub rate: f64,
     /// The signed sum of all hormone: wanted cells minus living ones, as far as reports reach.
@@ -144,6 +146,7 @@ impl Class {
             || census.draining > 0
             || census.living() < self.spec.min
             || self.view.queued > 0
+            || self.view.signal > 0.0
             || self.view.growth > 0.0
             || self.advice.is_some()
             || dies
@@ -216,14 +219,18 @@ impl Class {
             Some((Advice::Bias(bias), _)) => bias,
             _ => 1.0,
         };
+        // So many cells at the load that each should have, and as many once they are there.
+        let signal = sample.signal as f64 / 1e3;
+        let target = slots * constants.utilisation(f64::from(census.living()) * slots);
+        let wished = signal * slots * constants.utilisation(signal * slots);
         let scale = Scale {
-            target: slots * constants.utilisation(f64::from(census.living()) * slots),
+            target,
             clamp: 1.0 + constants.report_max,
             bias,
             is_felt,
-            queue: queue / f64::from(census.ready.max(1)),
+            queue: (queue + signal * target) / f64::from(census.ready.max(1)),
         };
-        (scale, (inflight + queue) * bias)
+        (scale, (inflight + queue + wished) * bias)
     }
 
     /// Every ready cell's averages. They rise by no more than two ticks of what was not looked at,
@@ -293,6 +300,7 @@ impl Class {
             draining: self.census.draining,
             queued: sample.queued,
             is_felt: scale.is_felt,
+            signal: sample.signal as f64 / 1e3,
             rate: self.rate,
             deficit,
             wanted,

@@ -154,6 +154,7 @@ impl Stand {
             computing: nanos(class.computing_us),
             activation: nanos(class.activation_us),
             retired: class.retired,
+            signal: 0,
         }
     }
 }

@@ -103,6 +103,7 @@ impl Tissue {
             computing: if self.service > 0.0 { millis(self.plan.cpu_ms) } else { Nanos(0) },
             activation,
             retired: 0,
+            signal: 0,
         }
     }
 
