@@ -313,7 +313,7 @@ impl Law {
         for sample in samples {
             if let Some(class) = self.classes.get_mut(&sample.class) {
                 class.sense(now, elapsed, &self.constants, self.transport, sample);
-                class.useful = useful(host.cores, class.spec.slots, sample);
+                class.useful = useful(host.cores, class.spec.slots, sample).max(signalled(sample));
                 class.computes = sample.computing.0 > sample.service.0 / COMPUTES_SHARE;
             }
         }
@@ -467,6 +467,12 @@ fn useful(cores: u32, slots: u32, sample: &ClassSample<'_>) -> u32 {
     let driven = (u128::from(cores) * u128::from(sample.service.0)).checked_div(computing);
     // Nothing known, no bound.
     driven.filter(|_| cores > 0).and_then(|driven| u32::try_from(driven + 2).ok()).unwrap_or(u32::MAX)
+}
+
+/// Cells that the gene's own signal asks for: its work is told by no message, so what messages compute says
+/// nothing of it.
+fn signalled(sample: &ClassSample<'_>) -> u32 {
+    u32::try_from(sample.signal.div_ceil(1_000)).unwrap_or(u32::MAX)
 }
 
 /// How often a law looks again that wants more stems and has no room for them.

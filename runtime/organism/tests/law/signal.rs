@@ -21,9 +21,11 @@ fn after(world: &mut World, signal: u64, seconds: u64) -> u32 {
 
 #[test]
 fn the_population_follows_the_signal_up_and_down() {
-    for slots in [1, 8] {
+    // Two cores, and messages that do nothing but compute, say nothing of the signal's work.
+    for (slots, cores) in [(1, 0), (8, 0), (1, 2)] {
         let spec = ClassSpec { slots, max: 20, ..ClassSpec::default() };
         let mut world = World::new(Constants::default(), &[spec], 7);
+        (world.cores, world.computing) = (cores, Nanos::from_millis(50));
         world.populate(0, 1);
         let up = after(&mut world, 6_000, 5);
         assert!((6..=8).contains(&up), "{up} cells for the load of 6, {slots} slots");
