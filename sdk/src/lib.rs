@@ -60,6 +60,7 @@ mod head;
 pub mod hormone;
 pub mod identity;
 pub mod lifecycle;
+pub mod load;
 pub mod log;
 mod macros;
 pub mod neuron;

@@ -176,6 +176,11 @@ pub fn take_released() -> Vec<(Hormone, f64)> {
     WORLD.with_borrow_mut(|world| std::mem::take(&mut world.released))
 }
 
+/// The loads that were reported since the last call.
+pub fn take_reported() -> Vec<f64> {
+    WORLD.with_borrow_mut(|world| std::mem::take(&mut world.reported))
+}
+
 /// What was asked of the population since the last call.
 pub fn take_asked() -> Vec<Asked> {
     WORLD.with_borrow_mut(|world| std::mem::take(&mut world.asked))
@@ -215,6 +220,9 @@ mod tests {
         assert_eq!(release(Hormone::Growth, 0.5), Ok(()));
         assert_eq!(release(Hormone::AntiGrowth, f64::NAN), Err(Refusal::Strength));
         assert_eq!(take_released(), [(Hormone::Growth, 0.5)]);
+        assert_eq!(crate::load::report(40.0), Ok(()));
+        assert_eq!(crate::load::report(f64::NAN), Err(crate::load::Refusal::Value));
+        assert_eq!(take_reported(), [40.0]);
         assert_eq!(crate::division::divide(), Ok(2));
         assert_eq!(crate::division::retire(2), Ok(()));
         assert_eq!(take_asked(), [Asked::Divide, Asked::Retire(2)]);

@@ -1,5 +1,6 @@
 //! The cases, one file or folder for each part of what is promised.
 
+mod background;
 mod build;
 mod components;
 mod control;
@@ -12,6 +13,7 @@ mod help;
 mod hormones;
 mod hostile;
 mod hosts;
+mod hot;
 mod http;
 mod life;
 mod limits;
@@ -23,6 +25,7 @@ mod readmes;
 mod record;
 mod run;
 mod secrets;
+mod signal;
 mod sim;
 mod task;
 mod tidy;

@@ -47,6 +47,9 @@ fn build(folder: &Path) -> Result<PathBuf, String> {
     if !duties.is_empty() {
         toml.push_str(&format!("policy = {duties:?}\n"));
     }
+    if lib.contains("cyte_sdk::load") {
+        toml.push_str("signal = { name = \"depth\", per-cell = 1 }\n");
+    }
     let file = project.join("dna.toml");
     if !std::fs::read_to_string(&file).is_ok_and(|there| there == toml) {
         std::fs::write(&file, toml).map_err(|error| error.to_string())?;

@@ -101,6 +101,23 @@ impl fmt::Display for Deed {
     }
 }
 
+/// A number of a gene's own, which its cells report, that counts as its load: the depth of a queue that
+/// it works off, for example.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Signal {
+    /// What it is called, for people: `[a-z0-9-]`, 1 to 63 characters.
+    pub name: String,
+    /// So much of it is the load of one cell; 1 to [`limits::SIGNAL_PER_CELL_MAX`].
+    pub per_cell: u32,
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {} a cell", self.name, self.per_cell)
+    }
+}
+
 /// Bytes named by what they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Blob {
@@ -142,6 +159,8 @@ pub struct Gene {
     pub component: Blob,
     /// Where it is mounted; empty for all but drones. Sorted, no duplicates.
     pub routes: Vec<Route>,
+    /// Requests that are background work: parts of `routes`. Sorted, no duplicates.
+    pub background: Vec<Route>,
     /// All it may do. Empty = nothing but compute.
     pub grants: Grants,
     /// Its limits, where it names them.
@@ -169,6 +188,7 @@ impl Gene {
             weight: limits::WEIGHT,
             component,
             routes: Vec::new(),
+            background: Vec::new(),
             grants: Grants::default(),
             limits: GeneLimits::default(),
             express: Expression::default(),
@@ -202,6 +222,8 @@ pub struct Grants {
     pub environment: Vec<(String, String)>,
     /// What its cells may do about the population of their own class. Ascending, no duplicates.
     pub may: Vec<Deed>,
+    /// The number that its cells may report as the load of their class (`cyte:cell/load`).
+    pub signal: Option<Signal>,
 }
 
 impl Grants {
@@ -248,6 +270,10 @@ pub struct GeneLimits {
     pub wait_ms: Option<u64>,
     /// Requests that wait for capacity at once.
     pub waiters: Option<u32>,
+    /// Background requests that are held back at once while clients suffer.
+    pub background: Option<u32>,
+    /// How long each of them is held back at most, in milliseconds.
+    pub background_wait_ms: Option<u64>,
     /// Wall clock without a byte moved after the response head, in milliseconds.
     pub idle_ms: Option<u64>,
     /// How often a cell that holds a message is pinged, in milliseconds.
@@ -317,6 +343,18 @@ impl GeneLimits {
     #[must_use]
     pub fn waiters_or_default(&self) -> u32 {
         self.waiters.unwrap_or(limits::WAITERS_PER_GENE)
+    }
+
+    /// Background requests that are held back at once.
+    #[must_use]
+    pub fn background_or_default(&self) -> u32 {
+        self.background.unwrap_or(limits::BACKGROUND_PER_GENE)
+    }
+
+    /// Milliseconds for which each of them is held back at most.
+    #[must_use]
+    pub fn background_wait_ms_or_default(&self) -> u64 {
+        self.background_wait_ms.unwrap_or(limits::BACKGROUND_WAIT_MS)
     }
 
     /// Milliseconds without a byte moved after the response head.

@@ -35,7 +35,7 @@ pub use duty::Duty;
 pub use error::DnaError;
 pub use folder::Folder;
 pub use gene::{
-    Blob, Deed, Expression, FileGrant, FileSource, Gene, GeneLimits, Grants, Mandate, Role, Scope,
+    Blob, Deed, Expression, FileGrant, FileSource, Gene, GeneLimits, Grants, Mandate, Role, Scope, Signal,
 };
 pub use germline::Germline;
 pub use keys::{DerivedKey, HostKey, KeyId, PublicKey, SigningKey, SubKey};

@@ -137,6 +137,24 @@ pub const QUEUE_STANDS_MS: u64 = 100;
 pub const WAITERS_PER_GENE: u32 = 1_024;
 /// The most waiting requests a gene may ask for with `limits.waiters`.
 pub const WAITERS_PER_GENE_MAX: u32 = 65_536;
+/// The memory of all cells is hot above this part of what they may use, in hundredths.
+pub const HOT_MEMORY_PERCENT: u64 = 90;
+/// A cell's report of its gene's own signal counts for so long, in milliseconds.
+pub const SIGNAL_MS: u64 = 5_000;
+/// The most that a cell may report.
+pub const SIGNAL_MAX: f64 = 1e12;
+/// The most of a signal that a gene may call the load of one cell.
+pub const SIGNAL_PER_CELL_MAX: u32 = 1_000_000_000;
+/// Background requests of one gene that are held back at once while clients suffer.
+pub const BACKGROUND_PER_GENE: u32 = 64;
+/// The most of them a gene may ask for with `limits.background`.
+pub const BACKGROUND_PER_GENE_MAX: u32 = 4_096;
+/// Between two looks at whether clients still suffer, in milliseconds.
+pub const BACKGROUND_PACE_MS: u64 = 5;
+/// How long a background request is held back at most, in milliseconds.
+pub const BACKGROUND_WAIT_MS: u64 = 1_000;
+/// The longest time a gene may ask for with `limits.background-wait`, in milliseconds.
+pub const BACKGROUND_WAIT_MAX_MS: u64 = 60_000;
 
 // Neurons.
 

@@ -79,6 +79,20 @@ impl Route {
         }
     }
 
+    /// Whether every request of `part` belongs here too.
+    #[must_use]
+    pub fn covers(&self, part: &Route) -> bool {
+        let host_fits = self.host.is_none() || self.host == part.host;
+        host_fits && (self.prefix || !part.prefix) && self.matches_path(part.path())
+    }
+
+    /// Whose requests those of this route are, if nobody else claims a part of them: the claim that is
+    /// the most specific one of all that cover it.
+    pub fn owner<'a, T>(&self, claims: impl Iterator<Item = (&'a Route, T)>) -> Option<T> {
+        let covering = claims.filter(|(route, _)| route.covers(self));
+        covering.max_by_key(|(route, _)| route.precedence()).map(|(_, owner)| owner)
+    }
+
     /// How specific it is, see [`Precedence`].
     #[must_use]
     pub fn precedence(&self) -> Precedence {

@@ -81,6 +81,7 @@ impl Reader {
         let policy = self.policy(&root, head.as_ref().and_then(|(_, _, dormant)| *dormant));
         let genes = self.genes(&root);
         self.route_conflicts(&genes);
+        self.foreign_background(&genes);
         self.rival_neurons(&genes);
         self.rival_policies(&genes);
         let (organism, label, _) = head?;
@@ -152,6 +153,24 @@ impl Reader {
                     let message =
                         format!("genes `{}` and `{}` both have the route `{route}`", first.name, gene.name);
                     self.fault(span, message, "give one of them another path or a host name");
+                }
+            }
+        }
+    }
+
+    /// What a gene calls background work must be its own. Where a gene leaves `route` out, whether it
+    /// takes every request is known only when all are built.
+    fn foreign_background(&mut self, genes: &[GeneSource]) {
+        if genes.iter().any(|gene| gene.routes.is_none() && !gene.background.is_empty()) {
+            return;
+        }
+        let claims =
+            || genes.iter().flat_map(|gene| gene.routes_with_spans().map(move |(route, _)| (route, gene)));
+        for gene in genes {
+            for (part, span) in gene.background_with_spans() {
+                if part.owner(claims()).is_none_or(|owner: &GeneSource| owner.name != gene.name) {
+                    let message = format!("`{part}` is no part of the routes of gene `{}`", gene.name);
+                    self.fault(span, message, "name one of its routes, or a deeper part of one");
                 }
             }
         }

@@ -44,6 +44,10 @@ pub enum CallError {
     /// No cell came free within the gene's wait.
     #[error("no cell came free in time")]
     WaitedTooLong,
+    /// It is background work, clients suffer, and no more of it can be held back. The client may come
+    /// back.
+    #[error("clients suffer, and no more background work can be held back")]
+    BackgroundFull,
     /// The host shuts down.
     #[error("the host is shutting down")]
     ShuttingDown,
@@ -73,8 +77,15 @@ pub enum CallError {
 impl CallError {
     /// How long the client should wait before it comes back, in seconds, where that can help.
     pub fn retry_after_s(&self) -> Option<u64> {
-        matches!(self, Self::Saturated | Self::WaitedTooLong | Self::ShuttingDown | Self::NotMade(_))
-            .then_some(1)
+        let can_help = matches!(
+            self,
+            Self::Saturated
+                | Self::WaitedTooLong
+                | Self::BackgroundFull
+                | Self::ShuttingDown
+                | Self::NotMade(_)
+        );
+        can_help.then_some(1)
     }
 }
 

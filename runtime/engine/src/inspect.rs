@@ -111,11 +111,11 @@ impl Ask {
         match self.answer {
             Answer::Missing => {
                 let interface = self.import.split('@').next().unwrap_or(&self.import);
-                let deed = deeds(interface).first().map_or("", |deed| deed.as_str());
-                Some((
-                    "its DNA does not grant",
-                    format!("add may = [\"{deed}\"] to [gene.{gene}] in dna.toml"),
-                ))
+                let line = match deeds(interface).first() {
+                    Some(deed) => format!("may = [\"{deed}\"]"),
+                    None => "signal = { name = \"queue-depth\", per-cell = 10 }".to_owned(),
+                };
+                Some(("its DNA does not grant", format!("add {line} to [gene.{gene}] in dna.toml")))
             }
             Answer::Unknown => Some((
                 "nothing here provides",
@@ -203,6 +203,7 @@ fn answer(import: &str, grants: &Grants) -> Answer {
         "wasi:config/store" => or(Answer::Empty, !grants.config.is_empty()),
         "wasi:sockets/tcp" | "wasi:sockets/udp" | "wasi:sockets/ip-name-lookup" => Answer::Denied,
         "cyte:cell/identity" | "wasi:logging/logging" => Answer::Free,
+        "cyte:cell/load" => or(Answer::Missing, grants.signal.is_some()),
         "cyte:cell/endocrine" | "cyte:cell/division" => {
             or(Answer::Missing, deeds(interface).iter().any(|deed| grants.allows(*deed)))
         }

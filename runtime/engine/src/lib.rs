@@ -54,5 +54,8 @@ pub use side::Incubator;
 pub use snapshot::{CellSnapshot, TissueSnapshot};
 pub use state::CellLimits;
 pub use task::{TaskArguments, TaskEnd};
-pub use tissue::{BoxError, CallFacts, RequestId, Room, Tally, Tissue, Unserved, Zombie, preferred_wait};
+pub use tissue::{
+    BackgroundSnapshot, BoxError, CallFacts, RequestId, Room, SignalNow, Tally, Tissue, Unserved, Zombie,
+    preferred_wait,
+};
 pub use vitals::Clock;

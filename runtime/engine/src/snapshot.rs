@@ -6,7 +6,10 @@ use cyte_organism::{
 };
 use serde::Serialize;
 
-use crate::{tissue::Tissue, vitals::Vitals};
+use crate::{
+    tissue::{BackgroundSnapshot, Tissue},
+    vitals::Vitals,
+};
 
 /// One tissue as people see it.
 #[derive(Clone, Debug, Serialize)]
@@ -37,6 +40,8 @@ pub struct TissueSnapshot {
     pub memory_mark_bytes: u64,
     /// Cells that retired because of that.
     pub grown_old: u64,
+    /// Its background work, where the DNA names some.
+    pub background: Option<BackgroundSnapshot>,
     /// Median time in which a cell was made, from its place to its first message, microseconds.
     pub wake_p50_us: u64,
     /// 99th percentile of the same.

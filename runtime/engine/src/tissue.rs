@@ -4,12 +4,14 @@
 //! await. What is added here is what those plain structs cannot have: cells, wakers, timers. What the
 //! governor sees and does is in [`population`], how a cell's place is held and left in [`place`].
 
+mod background;
 mod control;
 mod ping;
 mod place;
 mod population;
 mod prefer;
 mod room;
+mod signal;
 
 use std::{
     sync::{
@@ -33,6 +35,8 @@ use http_body_util::BodyExt;
 use tokio::{sync::oneshot, time::timeout};
 use wasmtime_wasi_http::Error as WasiError;
 
+pub use background::BackgroundSnapshot;
+use background::Backstage;
 pub use ping::Zombie;
 pub(crate) use place::Place;
 pub use population::Tally;
@@ -40,6 +44,7 @@ use population::Work;
 pub(crate) use prefer::Patience;
 pub use prefer::preferred_wait;
 pub use room::{Room, Unserved};
+pub use signal::SignalNow;
 
 use crate::{
     body::{Arriving, CellBody},
@@ -80,6 +85,8 @@ pub struct CallFacts {
     pub id: RequestId,
     /// `http` or `https`, as the client used it.
     pub scheme: Scheme,
+    /// Whether it is background work, for which [`Tissue::make_room`] was asked.
+    pub is_background: bool,
 }
 
 /// What a tissue keeps ready.
@@ -173,6 +180,8 @@ pub struct Tissue {
     least: AtomicU32,
     /// When they were pinged last.
     pinged: AtomicU64,
+    /// Background work, on its way to the queue and in it.
+    backstage: Backstage,
     /// What its cells are to hear, where they have a receptor.
     pub(crate) news: Option<News>,
 }
@@ -200,6 +209,7 @@ impl Tissue {
             is_leaving: AtomicBool::new(false),
             least: AtomicU32::new(gene.express.min),
             pinged: AtomicU64::new(0),
+            backstage: Backstage::of(gene),
             news: pre.has_receptor().then(News::default),
             pre,
             host,
@@ -243,7 +253,10 @@ impl Tissue {
         if !names_a_host(&request) {
             return Err(Unserved::seen(CallError::BadRequest));
         }
-        match self.vessel_for(Patience::new(request.headers(), most)).await {
+        let seeking = facts.is_background.then(|| self.backstage.seek());
+        let found = self.vessel_for(Patience::new(request.headers(), most)).await;
+        drop(seeking);
+        match found {
             Ok(vessel) => self.carry(vessel, request, facts).await.map_err(Unserved::seen),
             Err(error) => Err(Unserved::whole(error, request)),
         }
@@ -617,6 +630,7 @@ impl Tissue {
             p99_us,
             memory_mark_bytes: self.memory_mark(),
             grown_old: self.grown_old(),
+            background: self.background(),
             wake_p50_us: self.wakes.quantile_us(0.5),
             wake_p99_us: self.wakes.quantile_us(0.99),
             cells,

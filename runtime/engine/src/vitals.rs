@@ -97,6 +97,9 @@ pub(crate) struct Vitals {
     /// When it released last, and when it divided last; 0 = never.
     released_at: AtomicU64,
     divided_at: AtomicU64,
+    /// The bits of the load that its guest reported last, and when; [`NOTHING`] where it did not.
+    reported: AtomicU64,
+    reported_at: AtomicU64,
     /// Why it is to end now, with what it holds; 0 = it is not.
     sentence: AtomicU8,
     /// Daughters that were made of it.
@@ -149,6 +152,8 @@ impl Vitals {
             released: AtomicU64::new(NOTHING),
             released_at: AtomicU64::new(0),
             divided_at: AtomicU64::new(0),
+            reported: AtomicU64::new(NOTHING),
+            reported_at: AtomicU64::new(0),
             sentence: AtomicU8::new(0),
             daughters: AtomicU32::new(0),
             dying: AtomicBool::new(false),
@@ -244,6 +249,18 @@ impl Vitals {
         // A load costs every other cell less than a swap.
         let is_there = self.released.load(Relaxed) != NOTHING;
         is_there.then(|| f64::from_bits(self.released.swap(NOTHING, Relaxed)))
+    }
+
+    /// Its guest says that there is so much to do now.
+    pub(crate) fn report(&self, amount: f64) {
+        self.reported.store(amount.to_bits(), Relaxed);
+        self.reported_at.store(self.clock.now().0, Relaxed);
+    }
+
+    /// What its guest reported last, and when.
+    pub(crate) fn reported(&self) -> Option<(f64, Nanos)> {
+        let amount = self.reported.load(Relaxed);
+        (amount != NOTHING).then(|| (f64::from_bits(amount), Nanos(self.reported_at.load(Relaxed))))
     }
 
     /// Whether it may divide, having divided no sooner than `every` ago; if so it counts as divided.

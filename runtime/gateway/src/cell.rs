@@ -49,6 +49,10 @@ pub(crate) mod scripted {
             &self.gene
         }
 
+        pub(crate) async fn make_room(&self) -> Result<(), CallError> {
+            Ok(())
+        }
+
         pub(crate) async fn serve<B>(
             self: &Arc<Self>,
             request: Request<B>,

@@ -175,7 +175,7 @@ mod tests {
     }
 
     fn facts() -> CallFacts {
-        CallFacts { id: RequestId(1), scheme: http::uri::Scheme::HTTP }
+        CallFacts { id: RequestId(1), scheme: http::uri::Scheme::HTTP, is_background: false }
     }
 
     async fn send(

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use cyte_dna::Route;
 use cyte_engine::CallFacts;
 use cyte_organism::Nanos;
 use http::uri::Scheme;
@@ -34,17 +35,29 @@ pub struct Mount {
     body_cap: u64,
     /// Where its requests may go when there is no room.
     elsewhere: Option<Arc<dyn Elsewhere>>,
+    /// Whether it makes room while clients of the gene suffer.
+    is_background: bool,
 }
 
 impl Mount {
-    /// The claim of a tissue's gene on the routes that its DNA names; `elsewhere` is its way to other
-    /// hosts, where there are any.
+    /// The claims of a tissue's gene on the routes that its DNA names: those of its clients, and those
+    /// that are background work, so that a request's class costs no more than its route. `elsewhere` is
+    /// its way to other hosts, where there are any.
     #[must_use]
-    pub fn claim(tissue: Arc<Tissue>, elsewhere: Option<Arc<dyn Elsewhere>>) -> Claim<Mount> {
+    pub fn claims(tissue: &Arc<Tissue>, elsewhere: Option<&Arc<dyn Elsewhere>>) -> [Claim<Mount>; 2] {
         let gene = tissue.gene();
-        let (name, routes) = (gene.name.clone(), gene.routes.clone());
         let body_cap = gene.limits.body_or_default();
-        Claim { gene: name, routes, mount: Mount { tissue, body_cap, elsewhere } }
+        let claim = |routes, is_background| {
+            let (tissue, elsewhere) = (Arc::clone(tissue), elsewhere.cloned());
+            Claim {
+                gene: gene.name.clone(),
+                routes,
+                mount: Mount { tissue, body_cap, elsewhere, is_background },
+            }
+        };
+        let is_clients = |route: &&Route| !gene.background.contains(route);
+        let clients = gene.routes.iter().filter(is_clients).cloned().collect();
+        [claim(clients, false), claim(gene.background.clone(), true)]
     }
 }
 
@@ -158,7 +171,11 @@ async fn forward(link: &Arc<Link>, ticket: &Ticket, request: Request<Incoming>) 
     let body = body.cap_at(mount.body_cap)?;
     let upload = body.verdict();
     tidy(&mut head, is_nameless.then_some(link.local).flatten());
-    let call = CallFacts { id: ticket.id, scheme: Scheme::HTTP };
+    let is_background = mount.is_background;
+    if is_background {
+        mount.tissue.make_room().await.map_err(|error| Refusal::from(&error))?;
+    }
+    let call = CallFacts { id: ticket.id, scheme: Scheme::HTTP, is_background };
     let trip = Trip::plan(mount.elsewhere.as_deref(), &head.headers, &body);
     let most = trip.as_ref().map(|trip| Nanos::from(trip.here()));
     let answer = match mount.tissue.serve(Request::from_parts(head, body), call, most).await {
@@ -167,7 +184,7 @@ async fn forward(link: &Arc<Link>, ticket: &Ticket, request: Request<Incoming>) 
             None => Err(Refusal::from(&unserved.error)),
             // In a box: the usual request has no use for what this needs.
             Some(trip) => {
-                let call = CallFacts { id: ticket.id, scheme: Scheme::HTTP };
+                let call = CallFacts { id: ticket.id, scheme: Scheme::HTTP, is_background };
                 Box::pin(trip.go(unserved, call)).await
             }
         },

@@ -42,6 +42,11 @@ pub enum Refusal {
         /// Seconds for `Retry-After`.
         retry_after_s: u64,
     },
+    /// Background work that finds as much of it held back as may be, while clients suffer. Retry.
+    BackgroundFull {
+        /// Seconds for `Retry-After`.
+        retry_after_s: u64,
+    },
     /// The host is stopping. Retry, perhaps elsewhere.
     ShuttingDown,
     /// The host could not make a cell. Retry.
@@ -77,7 +82,7 @@ const fn row(status: StatusCode, code: &'static str, text: &'static str) -> Row 
 
 impl Refusal {
     /// Every refusal once, for counters and documents; retry times are zero here.
-    pub const ALL: [Refusal; 20] = [
+    pub const ALL: [Refusal; 21] = [
         Refusal::HostMissing,
         Refusal::HostConflict,
         Refusal::HostMalformed,
@@ -88,6 +93,7 @@ impl Refusal {
         Refusal::BodyStalled,
         Refusal::Saturated { retry_after_s: 0 },
         Refusal::WaitedTooLong { retry_after_s: 0 },
+        Refusal::BackgroundFull { retry_after_s: 0 },
         Refusal::ShuttingDown,
         Refusal::CellNotMade,
         Refusal::CellTrapped,
@@ -135,6 +141,11 @@ impl Refusal {
                 S::SERVICE_UNAVAILABLE,
                 "waited-too-long",
                 "no capacity became free in time, try again later",
+            ),
+            Refusal::BackgroundFull { .. } => row(
+                S::SERVICE_UNAVAILABLE,
+                "background-full",
+                "too much background work waits already, try again later",
             ),
             Refusal::ShuttingDown => {
                 row(S::SERVICE_UNAVAILABLE, "shutting-down", "the host is stopping, try again later")
@@ -199,7 +210,9 @@ impl Refusal {
     #[must_use]
     pub const fn retry_after_s(self) -> Option<u64> {
         match self {
-            Refusal::Saturated { retry_after_s } | Refusal::WaitedTooLong { retry_after_s } => {
+            Refusal::Saturated { retry_after_s }
+            | Refusal::WaitedTooLong { retry_after_s }
+            | Refusal::BackgroundFull { retry_after_s } => {
                 // Zero would ask clients to come back at once, all together.
                 Some(if retry_after_s == 0 { 1 } else { retry_after_s })
             }
@@ -250,6 +263,7 @@ impl From<&CallError> for Refusal {
         match error {
             CallError::Saturated => Refusal::Saturated { retry_after_s },
             CallError::WaitedTooLong => Refusal::WaitedTooLong { retry_after_s },
+            CallError::BackgroundFull => Refusal::BackgroundFull { retry_after_s },
             CallError::ShuttingDown => Refusal::ShuttingDown,
             CallError::NotMade(_) => Refusal::CellNotMade,
             CallError::BadRequest => Refusal::HostMalformed,

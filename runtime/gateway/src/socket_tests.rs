@@ -130,8 +130,8 @@ async fn front_with(limits: FrontLimits) -> Front {
     let mut gene = Gene::new(GeneName::new("hello").unwrap(), Role::Drone, Blob::of(b""));
     gene.routes = vec!["/...".parse().unwrap()];
     gene.limits.body = Some(64);
-    let claim = Mount::claim(Tissue::new(gene, script()), None);
-    gateway.mount(Routes::build(vec![claim]).unwrap());
+    let claims = Mount::claims(&Tissue::new(gene, script()), None);
+    gateway.mount(Routes::build(claims.into()).unwrap());
     let any = "127.0.0.1:0".parse().unwrap();
     let listener = Listener::bind(any, Arc::clone(&gateway), Handle::current()).unwrap();
     let address = listener.local_addr().unwrap();

@@ -35,6 +35,7 @@ pub fn engine(usage: &Usage) -> Counts {
 pub fn tissues<'t>(tissues: impl Iterator<Item = &'t Tissue>) -> Counts {
     let (mut full, mut saturated, mut shed, mut expired, mut retired) = (0_u64, 0_u64, 0_u64, 0_u64, 0_u64);
     let (mut files, mut old) = (0_u64, 0_u64);
+    let (mut held, mut overdue, mut refused) = (0_u64, 0_u64, 0_u64);
     for tissue in tissues {
         let counts = tissue.counts();
         full = [counts.waited, counts.saturated, counts.shed].into_iter().fold(full, u64::saturating_add);
@@ -44,6 +45,10 @@ pub fn tissues<'t>(tissues: impl Iterator<Item = &'t Tissue>) -> Counts {
         retired = retired.saturating_add(counts.retired);
         files = files.saturating_add(tissue.files_refused());
         old = old.saturating_add(tissue.grown_old());
+        let background = tissue.background().map(|background| background.counts).unwrap_or_default();
+        held = held.saturating_add(background.held);
+        overdue = overdue.saturating_add(background.overdue);
+        refused = refused.saturating_add(background.refused);
     }
     Counts::from([
         ("cyte_tissue_full_total", full),
@@ -53,6 +58,9 @@ pub fn tissues<'t>(tissues: impl Iterator<Item = &'t Tissue>) -> Counts {
         ("cyte_cells_retired_total", retired),
         ("cyte_files_refused_total", files),
         ("cyte_cells_grown_old_total", old),
+        ("cyte_background_held_total", held),
+        ("cyte_background_overdue_total", overdue),
+        ("cyte_background_refused_total", refused),
     ])
 }
 

@@ -263,6 +263,10 @@ pub enum Happening {
         /// The recording, for `cyte replay`: its path within the state folder.
         file: String,
     },
+    /// A part of a gene's tissue, or of the host, stays over its mark.
+    Hot(Heat),
+    /// It stayed well below its mark again.
+    Cooled(Heat),
     /// Another host is there, for the first time or again.
     HostCame {
         /// Which, as records name it.
@@ -309,6 +313,22 @@ pub enum Happening {
     },
     /// The host ends.
     Stopped,
+}
+
+/// Which part is hot, or has cooled, and by how much.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heat {
+    /// The gene's name; none for the host itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gene: Option<String>,
+    /// `cores`, `run-delay`, `memory`, `queue`, or the name of the gene's own signal.
+    pub part: String,
+    /// What was measured.
+    pub number: u64,
+    /// The mark.
+    pub mark: u64,
+    /// The unit of both; empty for a signal.
+    pub unit: String,
 }
 
 /// One fact with its number and time.

@@ -14,6 +14,7 @@ mod census;
 mod egg;
 mod expression;
 mod ground;
+mod heat;
 mod homeostasis;
 mod levels;
 mod orders;
@@ -25,12 +26,13 @@ mod zombies;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cyte_dna::GeneName;
+use cyte_dna::{GeneName, Signal};
 pub use cyte_engine::Tally;
 use cyte_engine::capability::control::Refused;
 use cyte_engine::{Alarm, HormoneLevels, Neuron, Ring, Verdict, Zombie};
 use cyte_organism::constants::Constants;
 use cyte_organism::flight::Recording;
+use cyte_organism::hot::Thermometer;
 use cyte_organism::law::{Act, ClassId, Decision, Demand, Trace};
 use cyte_organism::lineage::Niche;
 use cyte_organism::phenotype::Cause;
@@ -157,6 +159,10 @@ pub trait Population: Send + Sync {
     fn gene(&self) -> &GeneName;
     /// Every niche into `cells`, ascending, and the rest as sums; starts a new window for the peak.
     fn look(&self, cells: &mut Vec<Reading>) -> Tally;
+    /// The number that its cells may report as their load.
+    fn signal(&self) -> Option<&Signal> {
+        None
+    }
     /// When the longest-waiting request came.
     fn head(&self) -> Option<Nanos>;
     /// Cells alive or being made, without those that are about to end.
@@ -270,6 +276,7 @@ pub struct Governor {
     flight: Arc<Flight>,
     watch: Watch,
     court: Court,
+    thermometer: Thermometer,
     populations: Vec<Arc<dyn Population>>,
     census: Census,
     /// What guests of one class released; keeps its space.
@@ -318,6 +325,7 @@ impl Governor {
             flight,
             watch: Watch::default(),
             court: Court::new(judge),
+            thermometer: Thermometer::default(),
             populations,
             census,
             released: Vec::new(),
@@ -483,6 +491,7 @@ impl Governor {
             self.look_by(again);
         }
         self.find_zombies(now);
+        self.feel_heat(now);
         if self.exchange() {
             self.look_by(now + self.homeostasis.constants().tick);
         }

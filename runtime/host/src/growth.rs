@@ -375,6 +375,10 @@ impl Population for Governed {
         self.0.look(cells)
     }
 
+    fn signal(&self) -> Option<&cyte_dna::Signal> {
+        self.0.gene().grants.signal.as_ref()
+    }
+
     fn head(&self) -> Option<Nanos> {
         self.0.head()
     }

@@ -570,11 +570,11 @@ fn gateway(
 ) -> Result<Arc<Gateway>, CliError> {
     let limits = FrontLimits::default().within_descriptors(machine.descriptors);
     let gateway = Gateway::new(limits, seed()?, access);
-    let claim = |tissue: &Arc<Tissue>| {
+    let claims = |tissue: &Arc<Tissue>| {
         let elsewhere = overflow.and_then(|overflow| overflow.way(&tissue.gene().name));
-        Mount::claim(tissue.clone(), elsewhere)
+        Mount::claims(tissue, elsewhere.as_ref())
     };
-    let claims = tissues.iter().map(claim).collect();
+    let claims = tissues.iter().flat_map(claims).collect();
     gateway.mount(Routes::build(claims).map_err(|error| conflict(&error))?);
     Ok(gateway)
 }

@@ -561,6 +561,8 @@ fn gene_now(grown: &Grown) -> Value {
         object.insert("waiting".into(), now.waiting.into());
         object.insert("offered".into(), now.counts.offered.into());
         object.insert("shed".into(), now.counts.shed.into());
+        object.insert("background".into(), json!(now.background));
+        object.insert("signal".into(), json!(tissue.signal()));
         object.insert("born".into(), now.born.into());
         object.insert("p50_us".into(), now.p50_us.into());
         object.insert("p99_us".into(), now.p99_us.into());

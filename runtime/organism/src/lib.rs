@@ -7,6 +7,7 @@
 //!
 //! - [`lineage`]: who is whose mother, generations, niches.
 //! - [`fast`]: the few decisions a request needs, called inline under a tissue's lock.
+//! - [`admission`]: background requests that make room while clients suffer.
 //! - [`law`]: the hormone law: growth, sharing, death and the stem pool of one host, by the
 //!   [`constants`] of its DNA, decided off the request path by the host's governor.
 //! - [`colony`]: several hosts: who lives, who holds what, what happened there; with [`quota`] and
@@ -17,11 +18,14 @@
 //! - [`expressor`]: what is wanted minus what is.
 //! - [`flight`]: what the law was told and what it decided, kept for a minute and run again.
 //! - [`knob`]: limits that an operator changes while a host serves.
+//! - [`hot`]: which part of a class or host stays over its mark.
 //! - [`neuron`]: what a neuron sees and says, and the rules of the standard ones.
 //!
 //! Without its feature `host`, which is on by default, only the law and the rules of the standard
 //! neurons are built: what becomes Wasm has no use for keys and manifests.
 
+#[cfg(feature = "host")]
+pub mod admission;
 #[cfg(feature = "host")]
 pub mod ballot;
 #[cfg(feature = "host")]
@@ -38,6 +42,8 @@ mod family;
 pub mod fast;
 #[cfg(feature = "host")]
 pub mod flight;
+#[cfg(feature = "host")]
+pub mod hot;
 #[cfg(feature = "host")]
 pub mod knob;
 pub mod law;

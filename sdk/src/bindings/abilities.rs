@@ -279,6 +279,112 @@ pub mod cyte {
                 }
             }
         }
+        /// A number of a gene's own that counts as the load of its class: the depth of a queue that its cells
+        /// work off, for example.
+        ///
+        /// The DNA names it and says how much of it is the load of one cell: needs
+        /// `signal = { name = "queue-depth", per-cell = 10 }`.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod load {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            /// Why a number was not taken.
+            #[repr(u8)]
+            #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+            pub enum Refusal {
+                /// It is no number from 0 to 1e12.
+                Value,
+            }
+            impl Refusal {
+                pub fn name(&self) -> &'static str {
+                    match self {
+                        Refusal::Value => "value",
+                    }
+                }
+                pub fn message(&self) -> &'static str {
+                    match self {
+                        Refusal::Value => "It is no number from 0 to 1e12.",
+                    }
+                }
+            }
+            impl ::core::fmt::Debug for Refusal {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Refusal")
+                        .field("code", &(*self as i32))
+                        .field("name", &self.name())
+                        .field("message", &self.message())
+                        .finish()
+                }
+            }
+            impl ::core::fmt::Display for Refusal {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    write!(f, "{} (error {})", self.name(), * self as i32)
+                }
+            }
+            impl ::core::error::Error for Refusal {}
+            impl Refusal {
+                #[doc(hidden)]
+                pub unsafe fn _lift(val: u8) -> Refusal {
+                    if !cfg!(debug_assertions) {
+                        return unsafe { ::core::mem::transmute(val) };
+                    }
+                    match val {
+                        0 => Refusal::Value,
+                        _ => panic!("invalid enum discriminant"),
+                    }
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Reports how much there is now, for the whole gene: whichever cell of it reported last is
+            /// believed.
+            ///
+            /// A report that is not renewed ages away in five seconds, and it goes with its cell. As often as
+            /// you like; it never waits.
+            #[allow(async_fn_in_trait)]
+            pub fn report(amount: f64) -> ::core::result::Result<(), Refusal> {
+                unsafe {
+                    #[repr(align(1))]
+                    struct RetArea([::core::mem::MaybeUninit<u8>; 2]);
+                    let mut ret_area = RetArea([::core::mem::MaybeUninit::uninit(); 2]);
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "cyte:cell/load@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "report"]
+                        fn wit_import1(_: f64, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: f64, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import1(_rt::as_f64(&amount), ptr0);
+                    let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+                    let result4 = match l2 {
+                        0 => {
+                            let e = ();
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l3 = i32::from(*ptr0.add(1).cast::<u8>());
+                                Refusal::_lift(l3 as u8)
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result4
+                }
+            }
+        }
         /// Cells that divide and end of their own accord, inside the bounds of the DNA.
         ///
         /// A cell divides only into its own class and ends only cells of its own class. Each call is one
@@ -958,26 +1064,28 @@ mod _rt {
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 828] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xbc\x05\x01A\x02\x01\
-A\x0a\x01B\x05\x01kw\x01r\x06\x02idw\x06mother\0\x0agenerationw\x04genes\x0cgene\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 907] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x8b\x06\x01A\x02\x01\
+A\x0c\x01B\x05\x01kw\x01r\x06\x02idw\x06mother\0\x0agenerationw\x04genes\x0cgene\
 -versions\x08organisms\x04\0\x04cell\x03\0\x01\x01@\0\0\x02\x04\0\x02me\x01\x03\x03\
 \0\x18cyte:cell/identity@0.1.0\x05\0\x01B\x07\x01m\x02\x06growth\x0banti-growth\x04\
 \0\x07hormone\x03\0\0\x01m\x02\x08strength\x09too-often\x04\0\x07refusal\x03\0\x02\
 \x01j\0\x01\x03\x01@\x02\x04kind\x01\x08strengthu\0\x04\x04\0\x07release\x01\x05\
-\x03\0\x19cyte:cell/endocrine@0.1.0\x05\x01\x01B\x08\x01m\x08\x0bnot-granted\x04\
-most\x05least\x07no-room\x0acores-full\x08too-soon\x07no-cell\x04busy\x04\0\x07r\
-efusal\x03\0\0\x01j\x01w\x01\x01\x01@\0\0\x02\x04\0\x06divide\x01\x03\x01j\0\x01\
-\x01\x01@\x01\x04cellw\0\x04\x04\0\x06retire\x01\x05\x03\0\x18cyte:cell/division\
-@0.1.0\x05\x02\x01B\x0b\x01q\x02\x08upstream\x01s\0\x02io\x01s\0\x04\0\x05error\x03\
-\0\0\x01ks\x01j\x01\x02\x01\x01\x01@\x01\x03keys\0\x03\x04\0\x03get\x01\x04\x01o\
-\x02ss\x01p\x05\x01j\x01\x06\x01\x01\x01@\0\0\x07\x04\0\x07get-all\x01\x08\x03\0\
-\x1cwasi:config/store@0.2.0-rc.1\x05\x03\x01B\x04\x01m\x06\x05trace\x05debug\x04\
-info\x04warn\x05error\x08critical\x04\0\x05level\x03\0\0\x01@\x03\x05level\x01\x07\
-contexts\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x20wasi:logging/logging@0.\
-1.0-draft\x05\x04\x04\0\x12cyte:sdk/abilities\x04\0\x0b\x0f\x01\0\x09abilities\x03\
-\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10wit-\
-bindgen-rust\x060.63.0";
+\x03\0\x19cyte:cell/endocrine@0.1.0\x05\x01\x01B\x05\x01m\x01\x05value\x04\0\x07\
+refusal\x03\0\0\x01j\0\x01\x01\x01@\x01\x06amountu\0\x02\x04\0\x06report\x01\x03\
+\x03\0\x14cyte:cell/load@0.1.0\x05\x02\x01B\x08\x01m\x08\x0bnot-granted\x04most\x05\
+least\x07no-room\x0acores-full\x08too-soon\x07no-cell\x04busy\x04\0\x07refusal\x03\
+\0\0\x01j\x01w\x01\x01\x01@\0\0\x02\x04\0\x06divide\x01\x03\x01j\0\x01\x01\x01@\x01\
+\x04cellw\0\x04\x04\0\x06retire\x01\x05\x03\0\x18cyte:cell/division@0.1.0\x05\x03\
+\x01B\x0b\x01q\x02\x08upstream\x01s\0\x02io\x01s\0\x04\0\x05error\x03\0\0\x01ks\x01\
+j\x01\x02\x01\x01\x01@\x01\x03keys\0\x03\x04\0\x03get\x01\x04\x01o\x02ss\x01p\x05\
+\x01j\x01\x06\x01\x01\x01@\0\0\x07\x04\0\x07get-all\x01\x08\x03\0\x1cwasi:config\
+/store@0.2.0-rc.1\x05\x04\x01B\x04\x01m\x06\x05trace\x05debug\x04info\x04warn\x05\
+error\x08critical\x04\0\x05level\x03\0\0\x01@\x03\x05level\x01\x07contexts\x07me\
+ssages\x01\0\x04\0\x03log\x01\x02\x03\0\x20wasi:logging/logging@0.1.0-draft\x05\x05\
+\x04\0\x12cyte:sdk/abilities\x04\0\x0b\x0f\x01\0\x09abilities\x03\0\0\0G\x09prod\
+ucers\x01\x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10wit-bindgen-rust\x06\
+0.63.0";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

@@ -10,6 +10,7 @@ use http::{HeaderMap, Method, Uri};
 use crate::body::Arriving;
 use crate::hormone::{Hormone, Refusal};
 use crate::identity::Identity;
+use crate::load;
 use crate::log::Level;
 use crate::testing::Asked;
 use crate::{Body, FetchError, FetchOptions, Request, Response};
@@ -26,6 +27,7 @@ pub(crate) struct World {
     pub(crate) errors: Vec<String>,
     pub(crate) me: Option<Identity>,
     pub(crate) released: Vec<(Hormone, f64)>,
+    pub(crate) reported: Vec<f64>,
     pub(crate) asked: Vec<Asked>,
 }
 
@@ -53,6 +55,14 @@ pub(crate) fn me() -> Identity {
     WORLD
         .with_borrow(|world| world.me.clone())
         .unwrap_or_else(|| Identity::new((1, None, 0), ("test".into(), "0.0.0".into(), "test".into())))
+}
+
+pub(crate) fn report(amount: f64) -> Result<(), load::Refusal> {
+    if !(0.0..=1e12).contains(&amount) {
+        return Err(load::Refusal::Value);
+    }
+    WORLD.with_borrow_mut(|world| world.reported.push(amount));
+    Ok(())
 }
 
 pub(crate) fn release(kind: Hormone, strength: f64) -> Result<(), Refusal> {

@@ -6,7 +6,9 @@ use http::{HeaderMap, StatusCode};
 use super::bridge;
 use super::fields::{announce, headers_from, headers_to};
 use super::streams::{Incoming, Outgoing};
-use crate::bindings::abilities::cyte::cell::{division as cell_division, endocrine, identity};
+use crate::bindings::abilities::cyte::cell::{
+    division as cell_division, endocrine, identity, load as cell_load,
+};
 use crate::bindings::abilities::wasi::config::store;
 use crate::bindings::abilities::wasi::logging::logging;
 use crate::bindings::drone::wasi::http0_2_12::outgoing_handler;
@@ -32,6 +34,7 @@ use crate::division;
 use crate::head::Head;
 use crate::hormone::{self, Hormone, Levels, Receptor};
 use crate::identity::Identity;
+use crate::load;
 use crate::log::Level;
 use crate::neuron::{self, Neuron};
 use crate::{Body, BodyWriter, Drone, Error, FetchError, FetchOptions, Request, Response, Task};
@@ -313,6 +316,12 @@ pub(crate) fn release(kind: Hormone, strength: f64) -> Result<(), hormone::Refus
     endocrine::release(kind, strength).map_err(|refusal| match refusal {
         endocrine::Refusal::Strength => hormone::Refusal::Strength,
         endocrine::Refusal::TooOften => hormone::Refusal::TooOften,
+    })
+}
+
+pub(crate) fn report(amount: f64) -> Result<(), load::Refusal> {
+    cell_load::report(amount).map_err(|refusal| match refusal {
+        cell_load::Refusal::Value => load::Refusal::Value,
     })
 }
 

@@ -234,6 +234,16 @@ table! {
         "when nobody was served within a fifth of `wait` for this long, who joins only waits for the same refusal";
     "waiters-per-gene" Count Number(WAITERS_PER_GENE as u64), "DNA, live", Some("cyte_waiters_refused_total"), Some("all::cases::hostile::capacity::the_queue_is_bounded_and_those_who_left_do_not_count"),
         "a queue without a bound is a leak";
+    "background" Count Number(BACKGROUND_PER_GENE as u64), "DNA", Some("cyte_background_refused_total"), Some("all::cases::background::a_full_buffer_refuses_and_the_counters_add_up"),
+        "each that is held back holds a connection; a buffer without a bound is a leak";
+    "background-wait" Milliseconds Number(BACKGROUND_WAIT_MS), "DNA", Some("cyte_background_overdue_total"), Some("all::cases::background::it_is_answered_at_the_latest_after_its_time"),
+        "background work is slowed, never starved; after this it goes on whatever clients suffer";
+    "background-pace" Milliseconds Number(BACKGROUND_PACE_MS), "nobody", Some("cyte_background_held_total"), Some("cyte_organism::admission::tests::who_is_held_goes_in_order_when_it_is_calm_and_by_its_time_when_it_is_not"),
+        "who is held goes on by twos, fours, eights so far apart: all at once would be the next thing that clients suffer from";
+    "signal" None Rule("a report from 0 to 1e12"), "nobody", None, Some("all::cases::signal::what_is_no_number_of_things_is_refused"),
+        "what a cell says of its load must be a number that a population can follow; the gene's range bounds what it does";
+    "signal-age" Milliseconds Number(SIGNAL_MS), "nobody", None, Some("all::cases::signal::a_report_that_is_not_renewed_ages_away"),
+        "a report that nobody renews is about another load";
     "compile-input" Bytes Number(COMPILE_INPUT_BYTES), "host", None, None,
         "a component of this size is compiled in about a minute";
     "compile-cpu" None Rule("5 s + 1.5 s a MiB"), "flag", None, Some("all::cases::hostile::compile::a_component_that_compiles_for_ever_is_stopped"),
@@ -320,6 +330,12 @@ table! {
         "no client waits longer for a first byte";
     "waiters-per-gene-ceiling" Count Number(WAITERS_PER_GENE_MAX as u64), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
         "each holds a connection, and there are no more of those";
+    "background-ceiling" Count Number(BACKGROUND_PER_GENE_MAX as u64), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
+        "what waits longer belongs into a queue that survives a restart";
+    "background-wait-ceiling" Milliseconds Number(BACKGROUND_WAIT_MAX_MS), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
+        "no client waits longer for a first byte";
+    "signal-per-cell-ceiling" Count Number(SIGNAL_PER_CELL_MAX as u64), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
+        "more than that is another unit";
     "idle-after-head-ceiling" Milliseconds Number(IDLE_AFTER_HEAD_MAX_MS), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),
         "a response that is silent for longer outlives every client";
     "cell-table-elements-ceiling" Count Number(CELL_TABLE_ELEMENTS_MAX as u64), "nobody", None, Some("cyte_dna::manifest::tests::caps_are_refused_one_above"),

@@ -180,6 +180,22 @@ impl Manifest {
                 }
             }
         }
+        self.check_background()
+    }
+
+    /// What is background work of a gene would be its own without that.
+    fn check_background(&self) -> Checked {
+        let claims = || self.genes.iter().flat_map(|gene| gene.routes.iter().map(move |route| (route, gene)));
+        for gene in &self.genes {
+            let scope = Scope { gene: Some(&gene.name) };
+            scope.cap("background", gene.background.len(), l::ROUTES_PER_GENE)?;
+            scope.ascending("background", gene.background.iter())?;
+            let is_own =
+                |part: &Route| part.owner(claims()).is_some_and(|owner: &Gene| owner.name == gene.name);
+            if !gene.background.iter().all(is_own) {
+                return scope.invalid("background", "it is no part of the gene's own routes");
+            }
+        }
         Ok(())
     }
 
@@ -327,6 +343,8 @@ impl Scope<'_> {
             ("limits.body", limits.body, 0, l::REQUEST_BODY_MAX_BYTES),
             ("limits.wait", limits.wait_ms, 0, l::WAIT_FOR_CAPACITY_MAX_MS),
             ("limits.waiters", limits.waiters.map(u64::from), 0, l::WAITERS_PER_GENE_MAX.into()),
+            ("limits.background", limits.background.map(u64::from), 0, l::BACKGROUND_PER_GENE_MAX.into()),
+            ("limits.background-wait", limits.background_wait_ms, 0, l::BACKGROUND_WAIT_MAX_MS),
             ("limits.idle", limits.idle_ms, 1, l::IDLE_AFTER_HEAD_MAX_MS),
             ("limits.pong", limits.pong_ms, l::PONG_MIN_MS, l::PONG_MAX_MS),
             ("limits.tables", limits.tables.map(u64::from), 0, l::CELL_TABLE_ELEMENTS_MAX.into()),
@@ -363,6 +381,15 @@ impl Scope<'_> {
         self.ascending("may", grants.may.iter())?;
         if gene.role != Role::Drone && !grants.may.is_empty() {
             return self.invalid("may", "only a drone has a population");
+        }
+        if let Some(signal) = &grants.signal {
+            if gene.role != Role::Drone {
+                return self.invalid("signal", "only a drone has a population");
+            }
+            if GeneName::new(&signal.name).is_err() {
+                return self.invalid("signal", "its name must be 1 to 63 of a-z, 0-9 and -");
+            }
+            self.range("signal.per-cell", signal.per_cell.into(), 1, l::SIGNAL_PER_CELL_MAX.into())?;
         }
         self.pairs(gene)
     }

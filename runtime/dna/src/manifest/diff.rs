@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Manifest;
 use crate::limits::{human_bytes, human_ms};
-use crate::{FileGrant, FileSource, Gene, Mandate};
+use crate::{FileGrant, FileSource, Gene, GeneLimits, Mandate};
 
 /// What happened to a thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -152,6 +152,7 @@ impl Diff {
         self.value("weight", &old.weight, &new.weight);
         self.value("component", &old.component.sha256, &new.component.sha256);
         self.list("route", texts(&old.routes), texts(&new.routes));
+        self.list("background", texts(&old.background), texts(&new.background));
         self.optional("reuse", &old.reuse, &new.reuse);
         self.value("concurrency", &old.concurrency, &new.concurrency);
         self.value("express.min", &old.express.min, &new.express.min);
@@ -164,6 +165,9 @@ impl Diff {
         self.optional("limits.body", &before.body.map(human_bytes), &after.body.map(human_bytes));
         self.optional("limits.wait", &before.wait_ms.map(human_ms), &after.wait_ms.map(human_ms));
         self.optional("limits.waiters", &before.waiters, &after.waiters);
+        self.optional("limits.background", &before.background, &after.background);
+        let held = |limits: &GeneLimits| limits.background_wait_ms.map(human_ms);
+        self.optional("limits.background-wait", &held(before), &held(after));
         self.optional("limits.pong", &before.pong_ms.map(human_ms), &after.pong_ms.map(human_ms));
         self.optional("limits.idle", &before.idle_ms.map(human_ms), &after.idle_ms.map(human_ms));
         self.optional("limits.tables", &before.tables, &after.tables);
@@ -193,6 +197,7 @@ impl Diff {
         self.list("environment", pairs(&old.environment), pairs(&new.environment));
         self.list("secret", old.secrets.clone(), new.secrets.clone());
         self.list("may", texts(&old.may), texts(&new.may));
+        self.optional("signal", &old.signal, &new.signal);
     }
 }
 

@@ -5,7 +5,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::fixture::{COMPONENT, germline, key, manifest};
 use crate::limits as l;
-use crate::{Deed, Descent, Duty, Expression, FileGrant, FileSource, Gene, Grants, Mandate, Role, Route};
+use crate::{
+    Deed, Descent, Duty, Expression, FileGrant, FileSource, Gene, Grants, Mandate, Role, Route, Signal,
+};
 
 fn first() -> Manifest {
     manifest(Descent::first(germline(&[1, 2], 1)))
@@ -141,6 +143,15 @@ fn caps_are_refused_one_above() {
         ("limits.file-count", l::WRITABLE_FILES_MAX as usize, |m, n| {
             m.genes[0].limits.file_count = Some(n as u32)
         }),
+        ("limits.background", l::BACKGROUND_PER_GENE_MAX as usize, |m, n| {
+            m.genes[0].limits.background = Some(n as u32)
+        }),
+        ("limits.background-wait", l::BACKGROUND_WAIT_MAX_MS as usize, |m, n| {
+            m.genes[0].limits.background_wait_ms = Some(n as u64)
+        }),
+        ("signal.per-cell", l::SIGNAL_PER_CELL_MAX as usize, |m, n| {
+            m.genes[0].grants.signal = Some(Signal { name: "depth".into(), per_cell: n as u32 })
+        }),
         ("labels", l::LABELS_PER_GENE, |m, n| {
             m.genes[0].labels = (0..n).map(|i| (format!("l{i:04}"), "x".into())).collect();
         }),
@@ -258,6 +269,16 @@ fn what_cannot_be_meant_is_refused() {
     refused(|m| m.genes[0].weight = 0);
     refused(|m| m.genes[0].weight = l::WEIGHT_MAX + 1);
     neuron(|gene| gene.weight = 2);
+    refused(|m| m.genes[0].background = vec!["b.example/...".parse().unwrap(), "/...".parse().unwrap()]);
+    refused(|m| {
+        let mut other = gene("other");
+        other.routes = vec!["/other/...".parse().unwrap()];
+        m.genes[0].background = vec!["/other/deep".parse().unwrap()];
+        m.genes.push(other);
+    });
+    let signal = |name: &str, per_cell| Some(Signal { name: name.into(), per_cell });
+    refused(|m| m.genes[0].grants.signal = signal("a b", 1));
+    refused(|m| m.genes[0].grants.signal = signal("depth", 0));
     refused(|m| m.genes[0].concurrency = 0);
     refused(|m| m.genes[0].reuse = Some(0));
     refused(|m| m.genes[0].express.max = Some(0));
@@ -379,6 +400,8 @@ prop_compose! {
         gene.labels = labels.into_iter().collect();
         gene.limits.waiters = waiters;
         gene.limits.idle_ms = idle;
+        (gene.limits.background, gene.limits.background_wait_ms) = (waiters, idle.map(|ms| ms.min(l::BACKGROUND_WAIT_MAX_MS)));
+        gene.grants.signal = waiters.filter(|_| role == Role::Drone).map(|some| Signal { name: "depth".into(), per_cell: some + 1 });
         gene.limits.pong_ms = idle.map(|ms| ms.clamp(l::PONG_MIN_MS, l::PONG_MAX_MS));
         let sorted = |set: std::collections::BTreeSet<String>| {
             let mut routes: Vec<Route> = set.iter().map(|path| format!("{name}.test{path}").parse().unwrap()).collect();
@@ -387,6 +410,7 @@ prop_compose! {
             routes
         };
         gene.routes = if role != Role::Drone || name.starts_with('-') || name.ends_with('-') { vec![] } else { sorted(paths) };
+        gene.background = gene.routes.iter().filter(|route| route.is_prefix()).cloned().collect();
         gene.grants.outbound = outbound.iter().map(|text| text.parse().unwrap()).collect();
         gene.grants.outbound.sort_unstable();
         gene.grants.outbound.dedup();

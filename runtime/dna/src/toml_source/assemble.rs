@@ -146,6 +146,7 @@ impl GeneSource {
             None if only_drone && parts.role == Role::Drone => vec![Route::everything()],
             None => Vec::new(),
         };
+        gene.background.clone_from(&self.background);
         gene.grants = Grants {
             outbound: self.outbound.clone(),
             files: self.file_grants(parts.folders, parts.site, blobs)?,
@@ -153,6 +154,7 @@ impl GeneSource {
             secrets: self.secrets.clone(),
             environment: self.environment.clone(),
             may: self.may.clone(),
+            signal: self.signal.clone(),
         };
         gene.limits = self.limits;
         gene.express = self.express;

@@ -10,7 +10,9 @@ use super::read::{Placed, Reader, Table};
 use super::units::Measure;
 use crate::folder::check_path;
 use crate::limits as l;
-use crate::{Deed, Duty, Expression, GeneLimits, GeneName, Mandate, OutboundGrant, Role, Route, Scope};
+use crate::{
+    Deed, Duty, Expression, GeneLimits, GeneName, Mandate, OutboundGrant, Role, Route, Scope, Signal,
+};
 
 /// One gene as its author describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +35,8 @@ pub struct GeneSource {
     pub weight: u32,
     /// Sorted, each once; `None` = left out (see [`super::DnaToml::assemble`]).
     pub routes: Option<Vec<Route>>,
+    /// Requests that are background work. Sorted, each once.
+    pub background: Vec<Route>,
     /// Uses of one cell; `None` = what the component declares.
     pub reuse: Option<u32>,
     /// Calls at once in one cell.
@@ -49,6 +53,8 @@ pub struct GeneSource {
     pub secrets: Vec<String>,
     /// What its cells may do about their own population. Ascending, each once.
     pub may: Vec<Deed>,
+    /// The number that its cells may report as the load of their class.
+    pub signal: Option<Signal>,
     /// Limits of its own.
     pub limits: GeneLimits,
     /// How many cells, and where.
@@ -63,6 +69,8 @@ pub struct GeneSource {
     pub(super) policy_span: Range<usize>,
     /// Where each route stands, in the order of `routes`.
     route_spans: Vec<Range<usize>>,
+    /// The same of `background`.
+    background_spans: Vec<Range<usize>>,
 }
 
 /// One entry of `files`.
@@ -82,6 +90,7 @@ pub struct FileEntry {
 type Pairs = Vec<(String, String)>;
 
 const KEYS: &[&str] = &[
+    "background",
     "build",
     "concurrency",
     "config",
@@ -98,6 +107,7 @@ const KEYS: &[&str] = &[
     "role",
     "route",
     "secrets",
+    "signal",
     "source",
     "version",
     "weight",
@@ -113,6 +123,8 @@ const LIMIT_KEYS: &[&str] = &[
     "body",
     "wait",
     "waiters",
+    "background",
+    "background-wait",
     "idle",
     "pong",
     "tables",
@@ -160,6 +172,10 @@ impl GeneSource {
     pub(super) fn routes_with_spans(&self) -> impl Iterator<Item = (&Route, Range<usize>)> {
         self.routes.iter().flatten().zip(self.route_spans.iter().cloned())
     }
+
+    pub(super) fn background_with_spans(&self) -> impl Iterator<Item = (&Route, Range<usize>)> {
+        self.background.iter().zip(self.background_spans.iter().cloned())
+    }
 }
 
 impl Reader {
@@ -205,6 +221,7 @@ impl Reader {
         let policy_span = table.entries.get("policy").map_or_else(|| span.clone(), Spanned::span);
         let weight = self.number(table, "weight", 1, l::WEIGHT_MAX).unwrap_or(l::WEIGHT);
         let routes = self.routes(table, role);
+        let (background, background_spans) = self.background(table, role).into_iter().unzip();
         let reuse = self.number(table, "reuse", 1, l::REUSE_MAX);
         let concurrency = self.number(table, "concurrency", 1, l::CONCURRENCY_MAX).unwrap_or(1);
         let outbound = self.parsed_list(table, "outbound", true).unwrap_or_default();
@@ -213,6 +230,7 @@ impl Reader {
         let (config, environment) = self.config(table);
         let secrets = self.secrets(table);
         let may = self.may(table, role);
+        let signal = self.signal(table, role);
         let limits = self.limits(table);
         let express = self.express(table);
         let build = self.build(table);
@@ -234,6 +252,7 @@ impl Reader {
             policy,
             weight,
             routes,
+            background,
             reuse,
             concurrency,
             outbound: outbound.into_iter().map(|(grant, _)| grant).collect(),
@@ -242,6 +261,7 @@ impl Reader {
             environment,
             secrets,
             may,
+            signal,
             limits,
             express,
             build,
@@ -249,6 +269,7 @@ impl Reader {
             source_span,
             policy_span,
             route_spans,
+            background_spans,
         })
     }
 
@@ -287,7 +308,7 @@ impl Reader {
     }
 
     fn grants_nothing(&mut self, table: &Table<'_, '_>) {
-        for key in ["outbound", "files", "secrets", "may", "express", "concurrency", "weight"] {
+        for key in ["outbound", "files", "secrets", "may", "signal", "express", "concurrency", "weight"] {
             if let Some(value) = table.entries.get(key) {
                 let message = format!("a neuron has no `{key}`");
                 let help = "remove it: a neuron is one cell a host that sees counts and reaches nothing";
@@ -306,6 +327,16 @@ impl Reader {
         }
         self.cap(table, "route", routes.len(), l::ROUTES_PER_GENE);
         Some(routes)
+    }
+
+    /// Whether they are parts of its routes is known when all genes are.
+    fn background(&mut self, table: &Table<'_, '_>, role: Option<Role>) -> Vec<Placed<Route>> {
+        let routes = self.parsed_list(table, "background", true).unwrap_or_default();
+        if let (Some(Role::Task | Role::Neuron), Some((_, span))) = (role, routes.first()) {
+            let help = "remove background, or the role where it is a drone";
+            self.faults.push(SourceError::new(span.clone(), "only a drone takes requests", help));
+        }
+        self.unique(table, "background", routes, l::ROUTES_PER_GENE)
     }
 
     fn cap(&mut self, table: &Table<'_, '_>, key: &str, found: usize, cap: usize) {
@@ -371,6 +402,31 @@ impl Reader {
         }
         let deeds = self.unique(table, "may", deeds, Deed::ALL.len());
         deeds.into_iter().map(|(deed, _)| deed).collect()
+    }
+
+    /// A number of the gene's own that counts as its load.
+    fn signal(&mut self, gene: &Table<'_, '_>, role: Option<Role>) -> Option<Signal> {
+        let table = self.table(gene, "signal")?;
+        self.known_keys(&table, &["name", "per-cell"]);
+        let help =
+            "write signal = { name = \"queue-depth\", per-cell = 10 }: so much of it is one cell's load";
+        for key in ["name", "per-cell"] {
+            if table.entries.get(key).is_none() {
+                let message = format!("`{key}` is missing");
+                self.faults.push(SourceError::new(table.span.clone(), message, help));
+            }
+        }
+        if role == Some(Role::Task) {
+            let help = "remove signal, or the role where it is a drone";
+            self.faults.push(SourceError::new(table.span.clone(), "only a drone has a population", help));
+        }
+        let per_cell = self.number(&table, "per-cell", 1, l::SIGNAL_PER_CELL_MAX);
+        let (name, span) = self.string(&table, "name")?;
+        if GeneName::new(&name).is_err() {
+            let message = format!("a signal cannot be named `{name}`");
+            self.faults.push(SourceError::new(span, message, "use 1 to 63 of a-z, 0-9 and -"));
+        }
+        Some(Signal { name, per_cell: per_cell? })
     }
 
     fn labels(&mut self, table: &Table<'_, '_>) -> Pairs {
@@ -498,6 +554,8 @@ impl Reader {
             body: self.amount(&table, "body", bytes, 0, l::REQUEST_BODY_MAX_BYTES),
             wait_ms: self.amount(&table, "wait", time, 0, l::WAIT_FOR_CAPACITY_MAX_MS),
             waiters: self.number(&table, "waiters", 0, l::WAITERS_PER_GENE_MAX),
+            background: self.number(&table, "background", 0, l::BACKGROUND_PER_GENE_MAX),
+            background_wait_ms: self.amount(&table, "background-wait", time, 0, l::BACKGROUND_WAIT_MAX_MS),
             idle_ms: self.amount(&table, "idle", time, 1, l::IDLE_AFTER_HEAD_MAX_MS),
             pong_ms: self.amount(&table, "pong", time, l::PONG_MIN_MS, l::PONG_MAX_MS),
             tables: self.number(&table, "tables", 0, l::CELL_TABLE_ELEMENTS_MAX),

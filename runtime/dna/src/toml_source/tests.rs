@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::fixture::{COMPONENT, germline, shop};
 use crate::limits::DNA_TOML_BYTES;
-use crate::{Descent, FileSource, Folder, Mandate, Role, Scope};
+use crate::{Descent, FileSource, Folder, Mandate, Role, Scope, Signal};
 
 const FULL: &str = r#"
 [organism]
@@ -18,6 +18,7 @@ version = "1.2"
 labels = { team = "web", tier = "front" }
 role = "drone"
 route = ["/api/...", "Shop.Example/..."]
+background = ["shop.example/reports/...", "/api/sync"]
 reuse = 128
 concurrency = 2
 outbound = ["https://api.example.test", "http://127.0.0.1:9000"]
@@ -25,7 +26,8 @@ files = [{ from = "assets", to = "/assets" }, { from = "data", to = "/data", wri
 config = { greeting = "hello", "a.b" = "c" }
 environment = { MODE = "fast" }
 secrets = ["token"]
-limits = { memory = "64MiB", cpu = "500ms", wall = "10s", body = "8MiB", wait = "100ms", waiters = 8, idle = "5s", pong = "2s", tables = 10, handles = 20, host-call = "2MiB", headers = "1KiB", random = "1KiB", outbound = 3, files = "1GiB", file-count = 7 }
+signal = { name = "queue-depth", per-cell = 10 }
+limits = { memory = "64MiB", cpu = "500ms", wall = "10s", body = "8MiB", wait = "100ms", waiters = 8, background = 9, background-wait = "2s", idle = "5s", pong = "2s", tables = 10, handles = 20, host-call = "2MiB", headers = "1KiB", random = "1KiB", outbound = 3, files = "1GiB", file-count = 7 }
 express = { min = 0, max = 64, scope = "network" }
 build = { command = "make front" }
 
@@ -44,6 +46,28 @@ fn faults(lines: &str) -> Vec<String> {
     errors.faults().iter().map(|fault| fault.message.clone()).collect()
 }
 
+/// Background work is a part of what the gene takes anyway.
+#[test]
+fn background_is_a_part_of_the_genes_own_routes() {
+    let with = |background: &str| {
+        format!(
+            "[organism]\nname = \"shop\"\n[gene.front]\nsource = \"x\"\nroute = [\"/...\", \"a.example/one\"]\nbackground = [\"{background}\"]\n[gene.other]\nsource = \"y\"\nroute = [\"/other/...\", \"b.example/...\"]\n"
+        )
+    };
+    for own in ["/...", "/reports/...", "/reports", "a.example/one", "a.example/two/...", "c.example/..."] {
+        parse(&with(own));
+    }
+    for other in ["/other/...", "/other", "/other/deep/...", "b.example/x", "b.example/..."] {
+        let errors = DnaToml::parse(&with(other)).expect_err(other);
+        let said: Vec<_> = errors.faults().iter().map(|fault| fault.message.as_str()).collect();
+        assert_eq!(said, [format!("`{other}` is no part of the routes of gene `front`")]);
+    }
+    assert_eq!(faults("role = \"task\"\nbackground = [\"/x\"]"), ["only a drone takes requests"]);
+    assert_eq!(faults("signal = { name = \"a b\", per-cell = 1 }"), ["a signal cannot be named `a b`"]);
+    assert_eq!(faults("signal = { name = \"depth\" }"), ["`per-cell` is missing"]);
+    assert_eq!(faults("signal = { name = \"depth\", per-cell = 0 }").len(), 1);
+}
+
 #[test]
 fn every_key_is_read() {
     let dna = parse(FULL);
@@ -57,6 +81,10 @@ fn every_key_is_read() {
     assert_eq!(front.role, Some(Role::Drone));
     let routes: Vec<_> = front.routes.iter().flatten().map(Route::to_string).collect();
     assert_eq!(routes, ["/api/...", "shop.example/..."]);
+    let background: Vec<_> = front.background.iter().map(Route::to_string).collect();
+    assert_eq!(background, ["/api/sync", "shop.example/reports/..."]);
+    assert_eq!((front.limits.background, front.limits.background_wait_ms), (Some(9), Some(2_000)));
+    assert_eq!(front.signal, Some(Signal { name: "queue-depth".into(), per_cell: 10 }));
     assert_eq!((front.reuse, front.concurrency), (Some(128), 2));
     assert_eq!(front.outbound.len(), 2);
     let files: Vec<_> = front.files.iter().map(|f| (f.from.as_str(), f.to.as_str(), f.write)).collect();

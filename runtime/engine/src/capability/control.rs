@@ -1,11 +1,11 @@
-//! `cyte:cell/endocrine` and `cyte:cell/division`: what cells ask for their own class.
+//! `cyte:cell/endocrine`, `cyte:cell/load` and `cyte:cell/division`: what cells ask for their own class.
 //!
-//! A released hormone waits in the cell's vital signs until the governor looks; nothing is called and
+//! A released hormone, and a reported load, waits in the cell's vital signs until the governor looks; nothing is called and
 //! nothing waits. To divide and to end cells goes through the host's one way to do so, as [`Control`],
 //! which whoever runs the host hands in: here nothing is decided but what no host would allow.
 //! There is no name by which a cell could reach another class, or the governor.
 
-use cyte_dna::{Deed, GeneName};
+use cyte_dna::{Deed, GeneName, limits};
 use cyte_organism::{Nanos, constants::REFRACTORY};
 use wasmtime::component::{HasSelf, Linker};
 
@@ -19,6 +19,7 @@ mod generated {
             package cyte:host;
             world glands {
                 import cyte:cell/endocrine@0.1.0;
+                import cyte:cell/load@0.1.0;
                 import cyte:cell/division@0.1.0;
             }
         ",
@@ -30,7 +31,7 @@ mod generated {
     });
 }
 
-use generated::cyte::cell::{division, endocrine};
+use generated::cyte::cell::{division, endocrine, load};
 
 /// Why cells were not made or ended. Nothing changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -109,6 +110,7 @@ impl Control for NoControl {
 
 pub(crate) fn add_to_linker(linker: &mut Linker<CellState>) -> wasmtime::Result<()> {
     endocrine::add_to_linker::<_, HasSelf<CellState>>(linker, |state| state)?;
+    load::add_to_linker::<_, HasSelf<CellState>>(linker, |state| state)?;
     division::add_to_linker::<_, HasSelf<CellState>>(linker, |state| state)
 }
 
@@ -124,6 +126,17 @@ impl endocrine::Host for CellState {
         };
         let every = self.gene.hands.control.tick();
         if self.vitals.release(signed, every) { Ok(()) } else { Err(endocrine::Refusal::TooOften) }
+    }
+}
+
+impl load::Host for CellState {
+    fn report(&mut self, amount: f64) -> Result<(), load::Refusal> {
+        // A comparison with what is not a number is false.
+        if !(0.0..=limits::SIGNAL_MAX).contains(&amount) {
+            return Err(load::Refusal::Value);
+        }
+        self.vitals.report(amount);
+        Ok(())
     }
 }
 

@@ -13,7 +13,7 @@ use cyte_organism::{
 };
 use tokio::sync::oneshot;
 
-use super::{Place, Queue, Tenant, Tissue};
+use super::{Place, Queue, SignalNow, Tenant, Tissue};
 use crate::{
     call,
     capability::control::Refused,
@@ -102,6 +102,8 @@ pub struct Tally {
     pub target: Nanos,
     /// Its strength against other genes, as the DNA says; 0 counts as 1.
     pub weight: u32,
+    /// What the gene's own signal says, where a report counts.
+    pub signal: Option<SignalNow>,
 }
 
 impl Tissue {
@@ -176,6 +178,7 @@ impl Tissue {
             staying,
             target: bounds.target,
             weight: self.gene().weight,
+            signal: self.signal(),
         }
     }
 

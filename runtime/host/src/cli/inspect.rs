@@ -134,8 +134,33 @@ fn gene_text(gene: &Value) -> String {
     if let Some(calls) = gene.get("calls") {
         text.push_str(&facts(&[("calls", why::policy_calls(calls))]));
     }
+    text.push_str(&background_text(gene));
     text.push_str(&asks_text(gene));
     text
+}
+
+/// What became of its background work, where its DNA names some.
+fn background_text(gene: &Value) -> String {
+    let Some(background) = gene.get("background").filter(|found| found.is_object()) else {
+        return String::new();
+    };
+    let number = |key: &str| background.get(key).and_then(Value::as_u64).unwrap_or(0);
+    let counts = background.get("counts").unwrap_or(&Value::Null);
+    let count = |key: &str| counts.get(key).and_then(Value::as_u64).unwrap_or(0);
+    facts(&[
+        ("clients", format!("{} admitted", number("clients"))),
+        (
+            "background",
+            format!(
+                "{} admitted at once, {} held back ({} now), {} of them until their time was over, {} refused",
+                count("passed"),
+                count("held"),
+                number("waiting"),
+                count("overdue"),
+                count("refused")
+            ),
+        ),
+    ])
 }
 
 /// What it asks for, and what it gets.

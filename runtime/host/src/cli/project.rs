@@ -141,6 +141,7 @@ impl Made {
             secrets: source.secrets.clone(),
             environment: source.environment.clone(),
             may: source.may.clone(),
+            signal: source.signal.clone(),
             files: Vec::new(),
         }
     }

@@ -11,6 +11,10 @@ use rustix::time::{ClockId, clock_gettime};
 pub trait Ground: Send {
     /// What there is now, and what was used since the last look.
     fn look(&mut self, now: Nanos) -> HostSample;
+    /// Memory of all cells, and what of it they may use, in bytes.
+    fn memory(&self) -> (u64, u64) {
+        (0, 0)
+    }
     /// Makes up to `count` stems.
     fn make_stems(&self, count: u32);
     /// Gives up to `count` stems back.
@@ -58,6 +62,11 @@ impl Ground for Soil {
             busy_permille: self.busy_permille(now),
             cores: self.cores,
         }
+    }
+
+    fn memory(&self) -> (u64, u64) {
+        let usage = self.genome.usage();
+        (usage.memory_bytes, usage.memory_max_bytes)
     }
 
     fn make_stems(&self, count: u32) {

@@ -299,6 +299,7 @@ fn sample<'a>((at, (seen, service)): (usize, (&'a Seen, &Service)), truth: f64) 
         stalled: tally.stalled,
         activation: tally.activation,
         retired: tally.worn,
+        signal: tally.signal.map_or(0, |signal| signal.millicells),
     }
 }
 

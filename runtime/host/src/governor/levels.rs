@@ -69,6 +69,7 @@ impl ClassLevel {
             "queued": queued,
             "wait_us": self.head.map_or(0, |head| now.since(head).0 / 1_000),
             "is_felt": is_felt,
+            "signal": self.view.signal,
             "rate": rate,
             "deficit": deficit,
             "wanted": wanted,

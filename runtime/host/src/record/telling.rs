@@ -2,10 +2,10 @@
 
 use cyte_dna::GeneName;
 use cyte_organism::lineage::CellId;
-use cyte_organism::phenotype::{Decided, Epoch, Event, HostId, NOTE_BYTES, Record};
+use cyte_organism::phenotype::{Decided, Epoch, Event, HostId, NOTE_BYTES, Part, Record};
 use serde_json::{Value, json};
 
-use crate::event::Happening;
+use crate::event::{Happening, Heat};
 
 /// Something that is to become a record of this host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +102,9 @@ impl Told {
                 event(gene, Event::Refused { reason: cut(reason.clone()), again_ms: *again_ms })
             }
             Happening::Incident { kind, gene, why, file } => note(gene, format!("{kind}: {why}; {file}")),
+            Happening::Hot(heat) | Happening::Cooled(heat) => {
+                event(heat.gene.as_deref().unwrap_or_default(), hot(heat))
+            }
             Happening::HostCame { name, .. } => note("", format!("{name} is there")),
             Happening::HostGone { peer, life, .. } => {
                 let host = u64::from_str_radix(peer, 16).ok()?;
@@ -125,6 +128,18 @@ impl Told {
     fn about(at_ms: u64, gene: &str, cell: Option<CellId>, what: What) -> Self {
         Self { at_ms, gene: GeneName::new(gene).ok(), cell, what }
     }
+}
+
+/// The same in the phenotype's words: a number that is not above its mark is one that has cooled.
+fn hot(heat: &Heat) -> Event {
+    let part = match heat.part.as_str() {
+        "cores" => Part::Utilisation,
+        "run-delay" => Part::Cpu,
+        "memory" => Part::Memory,
+        "queue" => Part::Queue,
+        signal => Part::Signal(signal.to_owned()),
+    };
+    Event::Hot { part, number: heat.number, mark: heat.mark }
 }
 
 /// At most as many bytes as a note may have, whole characters.

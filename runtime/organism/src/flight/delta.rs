@@ -24,14 +24,25 @@ pub(super) struct Counts {
     pub(super) stalled: u32,
     pub(super) activation: Nanos,
     pub(super) retired: u64,
+    pub(super) signal: u64,
 }
 
 impl Counts {
     fn of(sample: &ClassSample<'_>) -> Self {
         let ClassSample {
-            queued, peak, head, arrived, service, computing, stalled, activation, retired, ..
+            queued,
+            peak,
+            head,
+            arrived,
+            service,
+            computing,
+            stalled,
+            activation,
+            retired,
+            signal,
+            ..
         } = *sample;
-        Self { queued, peak, head, arrived, service, computing, stalled, activation, retired }
+        Self { queued, peak, head, arrived, service, computing, stalled, activation, retired, signal }
     }
 }
 
@@ -71,7 +82,7 @@ pub(super) struct Known {
 impl Known {
     /// This as the law takes it.
     pub(super) fn sample(&self, class: ClassId) -> ClassSample<'_> {
-        let Counts { queued, peak, head, arrived, service, computing, stalled, activation, retired } =
+        let Counts { queued, peak, head, arrived, service, computing, stalled, activation, retired, signal } =
             self.counts;
         ClassSample {
             class,
@@ -85,6 +96,7 @@ impl Known {
             stalled,
             activation,
             retired,
+            signal,
         }
     }
 }
@@ -266,6 +278,7 @@ mod tests {
             stalled: 0,
             activation: Nanos(0),
             retired: 0,
+            signal: 0,
         }
     }
 

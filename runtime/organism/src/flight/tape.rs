@@ -260,6 +260,7 @@ mod tests {
             stalled: 0,
             activation: Nanos(1),
             retired: 0,
+            signal: 0,
         };
         law.run(now, HostSample { room: 100, ..HostSample::default() }, &[sample], &mut Vec::new());
     }

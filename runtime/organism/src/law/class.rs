@@ -24,6 +24,8 @@ pub struct View {
     pub queued: u32,
     /// Whether the queue's head has waited long enough to be felt.
     pub is_felt: bool,
+    /// What the gene's own signal says, in loads of one cell.
+    pub signal: f64,
     /// Arrivals a second.
     pub rate: f64,
     /// The signed sum of all hormone: wanted cells minus living ones, as far as reports reach.
@@ -149,6 +151,7 @@ impl Class {
             || census.draining > 0
             || census.living() < self.spec.min
             || self.view.queued > 0
+            || self.view.signal > 0.0
             || self.view.growth > 0.0
             || self.advice.is_some()
             || dies
@@ -197,13 +200,15 @@ impl Class {
             0 => u32::MAX,
             // Who waits for a core would only wait beside more of its kind.
             cores if sample.stalled >= cores => self.living(),
-            cores if is_known => driven(cores, self.spec.slots, sample).saturating_add(2),
+            cores if is_known => {
+                driven(cores, self.spec.slots, sample).saturating_add(2).max(signalled(sample))
+            }
             // Before the first message ended: who is inside and does not compute waits for something else.
             cores => {
                 let computing = if sample.stalled > 0 { sample.stalled.saturating_add(cores) } else { 0 };
                 let inside = u32::try_from(self.census.inflight).unwrap_or(u32::MAX);
                 let elsewhere = inside.div_ceil(self.spec.slots.max(1)).saturating_sub(computing);
-                elsewhere.saturating_add(cores).saturating_add(2)
+                elsewhere.saturating_add(cores).saturating_add(2).max(signalled(sample))
             }
         };
     }
@@ -251,14 +256,18 @@ impl Class {
             Some((Advice::Bias(bias), _)) => bias,
             _ => 1.0,
         };
+        // So many cells at the load that each should have, and as many once they are there.
+        let signal = sample.signal as f64 / 1e3;
+        let target = slots * constants.utilisation(f64::from(census.living()) * slots);
+        let wished = signal * slots * constants.utilisation(signal * slots);
         let scale = Scale {
-            target: slots * constants.utilisation(f64::from(census.living()) * slots),
+            target,
             clamp: 1.0 + constants.report_max,
             bias,
             is_felt,
-            queue: queue / f64::from(census.ready.max(1)),
+            queue: (queue + signal * target) / f64::from(census.ready.max(1)),
         };
-        (scale, (inflight + queue) * bias)
+        (scale, (inflight + queue + wished) * bias)
     }
 
     /// Every ready cell's averages. They rise by no more than two ticks of what was not looked at,
@@ -328,6 +337,7 @@ impl Class {
             draining: self.census.draining,
             queued: sample.queued,
             is_felt: scale.is_felt,
+            signal: sample.signal as f64 / 1e3,
             rate: self.rate,
             deficit,
             wanted,
@@ -373,6 +383,12 @@ impl Class {
 }
 
 /// The part of a difference that an average with `half_life` makes up in `elapsed`.
+/// Cells that the gene's own signal asks for: its work is told by no message, so what messages compute says
+/// nothing of it.
+fn signalled(sample: &ClassSample<'_>) -> u32 {
+    u32::try_from(sample.signal.div_ceil(1_000)).unwrap_or(u32::MAX)
+}
+
 /// Cells of a class that so many cores can drive at once.
 fn driven(cores: u32, slots: u32, sample: &ClassSample<'_>) -> u32 {
     let computing = u128::from(sample.computing.0) * u128::from(slots);

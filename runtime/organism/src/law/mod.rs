@@ -88,6 +88,8 @@ pub struct ClassSample<'a> {
     /// Cells retired by use, age or memory since the host started, and not succeeded in their
     /// niche.
     pub retired: u64,
+    /// What the gene's own signal says, in thousandths of one cell's load.
+    pub signal: u64,
 }
 
 /// What the host counted of itself.

@@ -156,6 +156,7 @@ impl Stand {
             stalled: 0,
             activation: nanos(class.activation_us),
             retired: class.retired,
+            signal: 0,
         }
     }
 }

@@ -111,7 +111,8 @@ pub enum Event {
         /// Messages it served.
         uses: u64,
     },
-    /// A part of the gene's tissue is above its mark.
+    /// A part of the gene's tissue, or of the host, is above its mark; with a number that is not, it
+    /// has cooled.
     Hot {
         /// Which part.
         part: Part,
@@ -225,7 +226,7 @@ pub enum Part {
     Memory,
     /// Delay in the queue, in microseconds.
     Queue,
-    /// Slots in use, in thousandths.
+    /// Slots in use, or cores, in thousandths.
     Utilisation,
     /// Failed requests, in thousandths.
     Errors,

@@ -104,6 +104,7 @@ impl Tissue {
             stalled,
             activation,
             retired: 0,
+            signal: 0,
         }
     }
 

@@ -15,5 +15,6 @@ mod delay;
 mod equality;
 mod flight;
 mod sharing;
+mod signal;
 mod targets;
 mod world;

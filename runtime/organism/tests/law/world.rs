@@ -16,6 +16,7 @@ pub(crate) struct Tissue {
     pub(crate) head: Option<Nanos>,
     pub(crate) arrived: u64,
     pub(crate) retired: u64,
+    pub(crate) signal: u64,
 }
 
 impl Tissue {
@@ -115,6 +116,7 @@ impl World {
                 stalled: 0,
                 activation: self.activation,
                 retired: tissue.retired,
+                signal: tissue.signal,
             })
             .collect();
         let host = HostSample {

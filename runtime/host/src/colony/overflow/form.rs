@@ -27,7 +27,8 @@ pub(super) fn request(brought: Brought) -> Option<(Request<Full<Bytes>>, CallFac
     let mut request = request.body(Full::new(Bytes::from(body))).ok()?;
     *request.headers_mut() = headers(fields)?;
     let scheme = if is_tls { Scheme::HTTPS } else { Scheme::HTTP };
-    Some((request, CallFacts { id: RequestId(id), scheme }))
+    // Its class was judged where it came in.
+    Some((request, CallFacts { id: RequestId(id), scheme, is_background: false }))
 }
 
 /// An answer as it travels.
@@ -71,7 +72,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_and_its_answer_come_out_as_they_went_in() {
-        let facts = CallFacts { id: RequestId(7), scheme: Scheme::HTTPS };
+        let facts = CallFacts { id: RequestId(7), scheme: Scheme::HTTPS, is_background: false };
         let asked = Request::put("/a%2Fb?c=d")
             .header("x-one", "1")
             .header("x-one", HeaderValue::from_bytes(b"\xff").unwrap())
@@ -98,7 +99,7 @@ mod tests {
 
     #[test]
     fn what_is_no_request_or_answer_is_refused() {
-        let facts = CallFacts { id: RequestId(7), scheme: Scheme::HTTP };
+        let facts = CallFacts { id: RequestId(7), scheme: Scheme::HTTP, is_background: false };
         let long = Request::new(Bytes::from(vec![0; REQUEST_BODY_MAX + 1]));
         assert!(brought(&long, &facts).is_none());
         let good = brought(&Request::new(Bytes::new()), &facts).unwrap();
