@@ -89,8 +89,9 @@ fn a_cell_that_ends_in_peace_is_told_why() {
     });
     host.cyte(["kill", &cell]).ok();
     logged(&host, "dying: Surplus");
-    let ended = || host.json(["ps"])["cells"].as_array().is_some_and(Vec::is_empty).then_some(());
-    until("and is gone", ended);
+    let lives =
+        || host.json(["ps"])["cells"].as_array().is_some_and(|all| all.iter().any(|it| it["cell"] == cell));
+    until("and is gone", || (!lives()).then_some(()));
     assert_eq!(failures(&host), 0);
 }
 

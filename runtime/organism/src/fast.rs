@@ -208,9 +208,8 @@ impl<C, W> Tissue<C, W> {
     /// Whether one more at the end of the queue would hardly get a cell in time, and no more cells may
     /// come.
     fn is_in_vain(&self, now: Nanos) -> bool {
-        let may_grow = self.cells < self.bounds.cells_max && self.demand.may_grow(self.cells);
         let wait = || self.pace.wait(self.waiting.len(), now);
-        !may_grow && wait().is_some_and(|wait| wait.0 > self.bounds.wait.0 / 4 * 3)
+        !self.may_grow() && wait().is_some_and(|wait| wait.0 > self.bounds.wait.0 / 4 * 3)
     }
 
     /// Somebody has waited since then: is served now, is let go, or is the first who still waits.
@@ -494,9 +493,14 @@ impl<C, W> Tissue<C, W> {
             .saturating_sub(u32::try_from(self.ready.len()).unwrap_or(u32::MAX))
     }
 
-    /// Whether somebody waits although there may be one more cell: the host has no place for it.
+    /// Whether somebody waits although there may be one more cell and the law has nothing against it: the
+    /// host has no place for it.
     pub fn wants_place(&self) -> bool {
-        !self.waiting.is_empty() && self.cells < self.bounds.cells_max
+        !self.waiting.is_empty() && self.may_grow()
+    }
+
+    fn may_grow(&self) -> bool {
+        self.cells < self.bounds.cells_max && self.demand.may_grow(self.cells)
     }
 
     /// Requests that wait now.

@@ -12,7 +12,7 @@ use crate::support::until;
 use crate::support::wait::{LONG, within};
 
 /// So that on a loaded machine nobody meets a budget that the test is not about.
-const PATIENT: &str = "limits = { cpu = \"60s\", wall = \"60s\" }";
+const PATIENT: &str = "limits = { cpu = \"60s\", wall = \"60s\", wait = \"60s\" }";
 
 fn waiting(host: &Zoo, gene: &str, count: u64) {
     within(LONG, &format!("{count} wait"), || (host.gene(gene)["waiting"] == count).then_some(()));

@@ -148,7 +148,7 @@ fn a_guest_that_never_answers_ends_at_its_wall_clock() {
 
 #[test]
 fn waiting_costs_neither_cpu_nor_others() {
-    let host = zoo::host(&[("never", "limits = { wall = \"3s\" }"), ("spin", "")]);
+    let host = zoo::host(&[("never", "limits = { wall = \"3s\", wait = \"3s\" }"), ("spin", "")]);
     let mut waiting: Vec<_> = (0..50).map(|_| host.begin("never", "/never")).collect();
     until("all wait", || (host.gene("never")["busy"] == 50).then_some(()));
     let before = host.cpu();

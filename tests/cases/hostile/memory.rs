@@ -3,8 +3,9 @@
 use super::zoo::{self, refused};
 use crate::support::until;
 
-/// So that on a loaded machine none of these meets its CPU budget first.
-const PATIENT: &str = "limits = { cpu = \"60s\", wall = \"60s\" }";
+/// So that on a loaded machine none of these meets its CPU budget first, and that who computes beside more of
+/// its kind than there are cores waits for one.
+const PATIENT: &str = "limits = { cpu = \"60s\", wall = \"60s\", wait = \"60s\" }";
 const SMALL: &str = "limits = { memory = \"8MiB\", cpu = \"60s\", wall = \"60s\" }";
 
 #[test]

@@ -86,8 +86,10 @@ impl Drop for Place {
             let mut queue = tissue.lock();
             queue.skip(oneshot::Sender::is_closed);
             queue.leave(self.vitals.birth, end, was_leaving);
-            // Otherwise the place goes round among all who wait for one.
-            let heir = if places.is_short() { None } else { queue.heir(|| tissue.host.clock.now()) };
+            // Otherwise the place goes round among all who wait for one; so does that of a cell that was
+            // one too many here.
+            let stays = !was_leaving && !places.is_short();
+            let heir = if stays { queue.heir(|| tissue.host.clock.now()) } else { None };
             if heir.is_some() && end == End::Worn {
                 queue.is_replaced();
             }
@@ -97,7 +99,7 @@ impl Drop for Place {
             Some(heir) => tissue.pass_to(heir),
             None => {
                 places.vacate();
-                places.pass_on();
+                if was_leaving { places.is_wanted() } else { places.pass_on() }
             }
         }
     }

@@ -205,9 +205,12 @@ impl Class {
             }
             // Before the first message ended: who is inside and does not compute waits for something else.
             cores => {
-                let computing = if sample.stalled > 0 { sample.stalled.saturating_add(cores) } else { 0 };
                 let inside = u32::try_from(self.census.inflight).unwrap_or(u32::MAX);
-                let elsewhere = inside.div_ceil(self.spec.slots.max(1)).saturating_sub(computing);
+                let inside = inside.div_ceil(self.spec.slots.max(1));
+                let elsewhere = match sample.stalled {
+                    0 => inside.saturating_mul(2),
+                    stalled => inside.saturating_sub(stalled.saturating_add(cores)),
+                };
                 elsewhere.saturating_add(cores).saturating_add(2).max(signalled(sample))
             }
         };
