@@ -214,8 +214,8 @@ fn after_a_burst_surplus_cells_retire() {
     let burst = host.resident();
     let many = host.cells("grow").len();
     assert!(many >= 2, "{many} cells for twenty requests at once");
-    // Some were made for requests that another one served first.
-    assert!(burst > quiet + (many as u64) * (7 << 20), "they hold memory: {quiet} {burst}, {many} cells");
+    // Of one at least; others may have been made for requests that another cell served first.
+    assert!(burst > quiet + (16 << 20), "they hold memory: {quiet} {burst}, {many} cells");
     within(Duration::from_secs(60), "surplus cells retire", || host.cells("grow").is_empty().then_some(()));
     assert!(host.resident() < quiet + (40 << 20), "their memory is given back: {quiet} {}", host.resident());
     assert_eq!(host.cells("spare").len(), 2, "the least that the DNA asks for is there");

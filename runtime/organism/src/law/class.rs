@@ -144,8 +144,9 @@ impl Class {
     /// Whether time alone will change what is to be decided.
     pub(crate) fn is_awake(&self, constants: &Constants) -> bool {
         let census = &self.census;
-        let dies = self.death_rate > 0.0 && census.living() > self.spec.min;
-        let matures = census.living() > self.spec.min && self.view.felt_fast < -constants.die_above;
+        // Who is idle comes to feel that it is, however much it feels now: nobody sleeps above the
+        // minimum, unless no surplus is large enough to die of.
+        let shrinks = census.living() > self.spec.min && (constants.die_above < 1.0 || self.death_rate > 0.0);
         census.inflight > 0
             || census.pending > 0
             || census.draining > 0
@@ -154,8 +155,7 @@ impl Class {
             || self.view.signal > 0.0
             || self.view.growth > 0.0
             || self.advice.is_some()
-            || dies
-            || matures
+            || shrinks
     }
 
     /// Takes in a sample: reports, transport, growth and the rate of death.

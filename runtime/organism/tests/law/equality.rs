@@ -38,6 +38,29 @@ proptest! {
     fn i12_same_seed_same_life(seed: u64, loads in prop::collection::vec(any::<u32>(), 1..200)) {
         prop_assert_eq!(life(seed, &loads), life(seed, &loads));
     }
+
+    /// I14: looked at only when it asks to be, a population whose load ended comes to its minimum,
+    /// wherever its averages stood at that moment.
+    #[test]
+    fn i14_who_is_idle_goes_before_the_law_sleeps(
+        cells in 2u32..24, min in 0u32..2, load in 0u32..9, busy in 1u32..40, last_ms in 1u64..25,
+    ) {
+        let spec = ClassSpec { slots: 8, min, max: 60, ..ClassSpec::default() };
+        let mut world = World::new(Constants::default(), &[spec], 1);
+        world.populate(0, cells);
+        world.ticks(busy, |world| world.tissues[0].set_loads(load));
+        world.tissues[0].set_loads(0);
+        world.step(Nanos::from_millis(last_ms));
+        let until = world.now + Nanos::from_millis(120_000);
+        while let Some(next) = world.law.next_deadline().filter(|next| *next < until) {
+            world.step(next.since(world.now));
+            let now = world.now;
+            world.tissues[0].wake(now);
+            world.bury();
+        }
+        prop_assert_eq!(world.tissues[0].living(), min);
+        prop_assert_eq!(world.law.next_deadline(), None);
+    }
 }
 
 #[test]

@@ -198,6 +198,11 @@ impl World {
         self.decisions.iter().filter(is_birth).count() as u32
     }
 
+    pub(crate) fn births_of(&self, of: u32) -> u32 {
+        let is_birth = |decision: &&Decision| matches!(decision, Decision::Cell { class, act, .. } if class.0 == of && !matches!(act, Act::Die { .. }));
+        self.decisions.iter().filter(is_birth).count() as u32
+    }
+
     pub(crate) fn births_by(&self, by: Cause) -> u32 {
         let is_birth = |decision: &&Decision| matches!(decision, Decision::Cell { act, cause, .. } if *cause == by && !matches!(act, Act::Die { .. }));
         self.decisions.iter().filter(is_birth).count() as u32
