@@ -26,9 +26,7 @@ limits = {{ wait = "30s", wall = "120s", pong = "100s", {limits} }}
 }
 
 fn begin(host: &Host, path: &str) -> Connection {
-    let mut connection = host.connect().deadline(LONG);
-    connection.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"));
-    connection
+    host.begin(path).deadline(LONG)
 }
 
 fn seen(host: &Host) -> Value {

@@ -158,13 +158,7 @@ fn what_is_wanted_ahead_of_a_request_divides_the_egg() {
 fn three_core_cells_are_the_least_that_an_organism_rests_at() {
     let folder = project(TWO);
     let host = Host::start(folder.path());
-    let held: Vec<_> = (0..8)
-        .map(|_| {
-            let mut connection = host.connect();
-            connection.send("GET /?ms=1500 HTTP/1.1\r\nHost: x\r\n\r\n");
-            connection
-        })
-        .collect();
+    let held: Vec<_> = (0..8).map(|_| host.begin("/?ms=1500")).collect();
     until("eight cells", || (cells(&host).len() >= 8).then_some(()));
     for mut connection in held {
         assert_eq!(connection.response().unwrap().status, 200);

@@ -146,8 +146,7 @@ limits = { wait = "20ms", wall = "30s" }
 "#,
     );
     let host = Host::start(folder.path());
-    let mut held = host.connect();
-    held.send("GET /?ms=8000 HTTP/1.1\r\nHost: x\r\n\r\n");
+    let _held = host.begin("/?ms=8000");
     // Longer than an incident takes, so that a moment in which this test gets no turn does not matter.
     let start = Instant::now();
     while start.elapsed() < Duration::from_secs(6) {

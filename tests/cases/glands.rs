@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{Connection, Cyte, Host, Temp, project, until};
+use crate::support::{Cyte, Host, Temp, project, until};
 
 /// Nobody dies of old age while a test looks.
 fn glands(may: &str, more: &str) -> Temp {
@@ -43,12 +43,6 @@ fn cells(host: &Host) -> Vec<u64> {
     cells.iter().filter_map(|cell| cell["id"].as_u64()).collect()
 }
 
-fn ask(host: &Host, path: &str) -> Connection {
-    let mut connection = host.connect();
-    connection.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"));
-    connection
-}
-
 fn text(host: &Host, path: &str) -> String {
     host.get(path).text()
 }
@@ -84,7 +78,7 @@ fn a_strength_out_of_range_and_a_second_release_in_one_tick_are_refused() {
 #[test]
 fn one_release_changes_nothing_and_a_liar_is_worth_two_cells() {
     let (host, _folder) = host("express = { max = 60 }");
-    let held: Vec<_> = (0..5).map(|_| ask(&host, "/hold?ms=12000")).collect();
+    let held: Vec<_> = (0..5).map(|_| host.begin("/hold?ms=12000")).collect();
     let placed =
         || class(&host)["ready"].as_u64().unwrap_or(0) + class(&host)["pending"].as_u64().unwrap_or(0);
     // The law settles at what five messages want.
@@ -96,7 +90,7 @@ fn one_release_changes_nothing_and_a_liar_is_worth_two_cells() {
     assert_eq!(text(&host, "/release?strength=1"), "released");
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(placed(), settled, "one packet alone");
-    let mut liar = ask(&host, "/lie?ms=4000");
+    let mut liar = host.begin("/lie?ms=4000");
     let end = Instant::now() + Duration::from_millis(3_800);
     let mut worst = (0, 0.0);
     while Instant::now() < end {
@@ -121,7 +115,7 @@ fn one_release_changes_nothing_and_a_liar_is_worth_two_cells() {
 fn cells_with_a_receptor_are_told_how_their_class_stands() {
     let (host, _folder) = host("express = { max = 2 }");
     assert_eq!(text(&host, "/felt"), "0 0 0", "nothing was felt before the first request");
-    let held: Vec<_> = (0..8).map(|_| ask(&host, "/hold?ms=300")).collect();
+    let held: Vec<_> = (0..8).map(|_| host.begin("/hold?ms=300")).collect();
     for mut connection in held {
         assert_eq!(connection.response().unwrap().status, 200);
     }
@@ -200,12 +194,12 @@ fn operators_make_and_end_cells() {
 #[test]
 fn a_busy_cell_is_let_finish_or_ended_with_what_it_holds() {
     let (host, _folder) = host("");
-    let mut held = ask(&host, "/hold?ms=1500");
+    let mut held = host.begin("/hold?ms=1500");
     until("it holds it", || (host.json(["ps"])["cells"][0]["state"] == "serving").then_some(()));
     host.cyte(["kill", "front#1"]).ok();
     assert_eq!(held.response().unwrap().status, 200, "it finished");
     until("and then it ended", || (!cells(&host).contains(&1)).then_some(()));
-    let mut held = ask(&host, "/hold?ms=30000");
+    let mut held = host.begin("/hold?ms=30000");
     let busy = until("another holds one", || {
         let cells = host.json(["ps"])["cells"].as_array().cloned().unwrap_or_default();
         cells

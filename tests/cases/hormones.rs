@@ -35,12 +35,7 @@ fn cells(host: &Host) -> usize {
 
 /// `count` requests at once, each of which keeps a cell for `ms`.
 fn at_once(host: &Host, count: usize, ms: u64) -> Vec<Connection> {
-    let ask = |_| {
-        let mut connection = host.connect();
-        connection.send(format!("GET /?ms={ms} HTTP/1.1\r\nHost: x\r\n\r\n"));
-        connection
-    };
-    (0..count).map(ask).collect()
+    (0..count).map(|_| host.begin(&format!("/?ms={ms}"))).collect()
 }
 
 #[test]

@@ -6,9 +6,7 @@ use crate::support::wait::{LONG, within};
 use crate::support::{Connection, Host, project};
 
 fn begin(host: &Host) -> Connection {
-    let mut connection = host.connect().deadline(LONG);
-    connection.send("GET /?ms=100000 HTTP/1.1\r\nHost: x\r\n\r\n");
-    connection
+    host.begin("/?ms=100000").deadline(LONG)
 }
 
 #[test]

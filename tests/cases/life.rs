@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Connection, Cyte, Host, Temp, project, until};
+use crate::support::{Cyte, Host, Temp, project, until};
 
 /// Nobody dies of old age or for want of work while a test looks.
 fn turns(more: &str) -> Temp {
@@ -24,12 +24,6 @@ min_age_ms = 3600000
 fn host(more: &str) -> (Host, Temp) {
     let folder = turns(more);
     (Host::start(folder.path()), folder)
-}
-
-fn ask(host: &Host, path: &str) -> Connection {
-    let mut connection = host.connect();
-    connection.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"));
-    connection
 }
 
 fn text(host: &Host, path: &str) -> String {
@@ -136,7 +130,7 @@ fn a_cell_that_fails_at_what_it_is_told_ends_alone() {
 #[test]
 fn who_is_ended_with_what_it_holds_is_not_asked() {
     let (host, _folder) = host("reuse = 1000");
-    let mut held = ask(&host, "/hold?ms=30000");
+    let mut held = host.begin("/hold?ms=30000");
     until("it holds it", || (host.json(["ps"])["cells"][0]["state"] == "serving").then_some(()));
     host.cyte(["kill", "front#1", "--now"]).ok();
     assert_eq!(held.response().unwrap().status, 502);

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{Connection, Cyte, Host, Temp, project, until};
+use crate::support::{Cyte, Host, Temp, project, until};
 
 /// A drone, and a policy with time for a busy machine.
 fn organism(front: &str, policy: &str) -> Temp {
@@ -32,12 +32,6 @@ fn judged(verdict: &str, wall: &str) -> (Host, Temp) {
     (Host::start(folder.path()), folder)
 }
 
-fn ask(host: &Host, path: &str) -> Connection {
-    let mut connection = host.connect();
-    connection.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"));
-    connection
-}
-
 fn events(host: &Host, kind: &str) -> Vec<Value> {
     host.events().into_iter().filter(|event| event["event"] == kind).collect()
 }
@@ -54,7 +48,7 @@ fn took(host: &Host, text: &str) -> Option<String> {
 fn a_judge_spares_a_stuck_cell_or_lets_it_end() {
     let (host, _folder) = judged("once", "10s");
     let since = Instant::now();
-    let mut stuck = ask(&host, "/never");
+    let mut stuck = host.begin("/never");
     let spared = host.event("zombie-spared", |event| event["gene"] == "front");
     assert!(spared["silent_ms"].as_u64().unwrap() >= 290, "{spared}");
     // Asked again while it is stuck, and then it says something else.
@@ -65,7 +59,7 @@ fn a_judge_spares_a_stuck_cell_or_lets_it_end() {
     assert_eq!(events(&host, "policy-failed"), Vec::<Value>::new());
 
     let (host, _folder) = judged("spare", "10s");
-    let _stuck = ask(&host, "/never");
+    let _stuck = host.begin("/never");
     until("it is asked again and again", || (events(&host, "zombie-spared").len() >= 3).then_some(()));
     assert_eq!(events(&host, "zombie"), Vec::<Value>::new());
     assert_eq!(host.get("/").status, 200);
@@ -82,7 +76,7 @@ fn a_judge_spares_a_stuck_cell_or_lets_it_end() {
 fn where_a_judge_fails_the_default_acts() {
     for (verdict, wall) in [("trap", "10s"), ("spin", "50ms")] {
         let (host, _folder) = judged(verdict, wall);
-        assert_eq!(ask(&host, "/never").response().unwrap().status, 504, "{verdict}");
+        assert_eq!(host.begin("/never").response().unwrap().status, 504, "{verdict}");
         let failed = host.event("policy-failed", |event| event["gene"] == "judge");
         assert_eq!(failed["duty"], "zombies", "{failed}");
         host.event("zombie", |event| event["gene"] == "front");

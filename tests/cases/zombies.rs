@@ -4,19 +4,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{Connection, Host, Temp, project, until};
+use crate::support::{Host, Temp, project, until};
 
 fn host(guest: &str, limits: &str) -> (Host, Temp) {
     let folder = project(&format!(
         "[organism]\nname = \"o\"\n[gene.front]\nsource = \"{{{guest}}}\"\nroute = \"/...\"\nreuse = 1000\nlimits = {{ {limits} }}\n"
     ));
     (Host::start(folder.path()), folder)
-}
-
-fn ask(host: &Host, path: &str) -> Connection {
-    let mut connection = host.connect();
-    connection.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"));
-    connection
 }
 
 fn zombies(host: &Host) -> Vec<Value> {
@@ -35,7 +29,7 @@ fn a_cell_that_awaits_what_never_comes_is_found_and_ended() {
         let (host, _folder) = host(guest, limits);
         assert_eq!(host.get("/").status, 200);
         let since = Instant::now();
-        let answer = ask(&host, "/never").response().unwrap();
+        let answer = host.begin("/never").response().unwrap();
         let took = since.elapsed();
         assert_eq!(answer.status, 504, "{guest}");
         assert!(took >= Duration::from_millis(290) && took < Duration::from_secs(10), "{guest}: {took:?}");

@@ -158,6 +158,14 @@ impl Host {
         Connection::open(self.address)
     }
 
+    /// `GET path` on a connection of its own, sent and not waited for.
+    #[track_caller]
+    pub fn begin(&self, path: &str) -> Connection {
+        let mut connection = self.connect();
+        connection.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"));
+        connection
+    }
+
     /// The answer to `GET path` on a connection of its own.
     #[track_caller]
     pub fn get(&self, path: &str) -> Response {

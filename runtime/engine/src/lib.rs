@@ -9,6 +9,7 @@
 
 #![deny(unsafe_code)]
 
+mod between;
 mod body;
 mod cache;
 mod call;

@@ -9,21 +9,19 @@
 //! Not told: a cell that traps, breaks a limit or is condemned; one whose place another gene needs at
 //! once; all, when the host stops. What it costs a gene without this export: a look at a flag.
 
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use cyte_dna::limits;
-use cyte_organism::{Nanos, lineage::Birth};
-use tokio::time::timeout;
+use cyte_organism::lineage::Birth;
 use wasmtime::{Store, component::Instance};
 
 use crate::{
+    between::{AT_ONCE, ATTEMPTS, Span},
     capability::log::Level,
     cell::{Cell, Vessel},
-    driver::Metered,
-    error::{Breach, CallError},
+    error::CallError,
     state::CellState,
     tissue::{Patience, Tissue},
-    vitals::Vitals,
 };
 
 mod generated {
@@ -42,10 +40,9 @@ mod generated {
 
 use generated::{Turns, exports::cyte::cell::lifecycle as wit};
 
-/// Cells that rest and are told at once, at most.
-const AT_ONCE: usize = 16;
-/// Cells that a request may lose to what they are told before it is given one that was not.
-const ATTEMPTS: u32 = 3;
+/// What a cell may use to hear of its daughters, and to hear of its end.
+const DIVIDING: Span = Span { cpu: limits::LIFECYCLE_CPU_MS, wall: limits::LIFECYCLE_WALL_MS };
+const DYING: Span = Span { cpu: limits::DYING_CPU_MS, wall: limits::DYING_WALL_MS };
 
 /// Why a cell ends in peace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,8 +120,6 @@ impl Cell {
     }
 }
 
-type Told = Pin<Box<dyn Future<Output = wasmtime::Result<Box<Cell>>> + Send>>;
-
 impl Tissue {
     /// A cell was conceived: its mother is to hear of it, where it opens a niche of its own.
     pub(crate) fn has_daughter(&self, birth: &Birth) {
@@ -181,46 +176,23 @@ impl Tissue {
     async fn tell_of_daughters(self: &Arc<Self>, mut cell: Box<Cell>) -> Option<Box<Cell>> {
         let vitals = cell.vitals.clone();
         let call = Box::pin(async move { cell.hear_of_daughters().await.map(|()| cell) });
-        let (cpu, wall) = (limits::LIFECYCLE_CPU_MS, limits::LIFECYCLE_WALL_MS);
-        match self.bounded(&vitals, cpu, wall, call).await {
-            Ok(cell) => Some(cell),
-            Err(error) => {
-                self.host().counters.lifecycle_failures.add();
-                drop(self.obituary_at_rest(&vitals, &error));
-                None
-            }
-        }
+        self.tell_one(&vitals, DIVIDING, call, &self.host().counters.lifecycle_failures).await
     }
 
     /// Tells a cell that it ends. Its place is free when this is over.
     async fn bid_farewell(self: Arc<Self>, mut cell: Box<Cell>, why: Peace) {
         let vitals = cell.vitals.clone();
-        let (cpu, wall) = (limits::DYING_CPU_MS, limits::DYING_WALL_MS);
         // The place is dropped after the store, in the order of the cell's fields, also where it fails.
         let call = Box::pin(async move {
             cell.hear_of_daughters().await?;
             cell.hear_of_its_end(why).await?;
             Ok(cell)
         });
-        if let Err(error) = self.bounded(&vitals, cpu, wall, call).await {
+        if let Err(error) = self.bounded(&vitals, DYING, call).await {
             self.host().counters.lifecycle_failures.add();
             let text =
                 format!("the cell was told that it is dying and failed at that: {}", error.root_cause());
             self.complain(&vitals, Level::Error, text);
         }
-    }
-
-    async fn bounded(
-        &self,
-        vitals: &Arc<Vitals>,
-        cpu: u64,
-        wall: u64,
-        call: Told,
-    ) -> wasmtime::Result<Box<Cell>> {
-        vitals.begin(0, Nanos::from_millis(cpu));
-        let metered = Metered { call, vitals: vitals.clone(), ticker: self.host().ticker.clone() };
-        let told = timeout(Duration::from_millis(wall), metered).await;
-        vitals.end();
-        told.unwrap_or_else(|_| Err(Breach::Wall.into()))
     }
 }

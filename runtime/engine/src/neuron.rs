@@ -109,8 +109,13 @@ struct State {
 pub(crate) struct Held(Arc<CellHost>);
 
 impl Held {
-    pub(crate) fn take(host: &Arc<CellHost>) -> Option<Self> {
-        host.places.occupy().then(|| Self(host.clone()))
+    /// One, where the host has one left; counted where it has not.
+    pub(crate) fn take(host: &Arc<CellHost>) -> Result<Self, CallError> {
+        if host.places.occupy() {
+            return Ok(Self(host.clone()));
+        }
+        host.counters.no_place.add();
+        Err(CallError::NotMade("the host has no place left".into()))
     }
 }
 
@@ -207,7 +212,8 @@ impl Neuron {
             }
             Err(error) => {
                 state.failures += 1;
-                state.rests_until = Some(self.host.clock.now() + pause(state.streak));
+                state.rests_until =
+                    Some(self.host.clock.now() + pause(limits::NEURON_PAUSE_MS, state.streak));
                 state.streak = state.streak.saturating_add(1);
                 state.trouble = Some(error.to_string());
                 self.host.counters.neuron_failures.add();
@@ -259,10 +265,7 @@ impl Neuron {
             };
             return Ok((vitals, Box::pin(call)));
         }
-        let Some(place) = Held::take(&self.host) else {
-            self.host.counters.no_place.add();
-            return Err(CallError::NotMade("the host has no place left".into()));
-        };
+        let place = Held::take(&self.host)?;
         let birth = {
             let mut state = self.state();
             let birth = state.lineage.birth(None);
@@ -331,8 +334,8 @@ impl std::fmt::Debug for Neuron {
     }
 }
 
-/// The pause after one more failure, where so many came before it without a success.
-fn pause(streak: u32) -> Nanos {
-    let (first, longest) = limits::NEURON_PAUSE_MS;
+/// The pause after one more failure, where so many came before it without a success: from the first
+/// to the longest, in milliseconds.
+pub(crate) fn pause((first, longest): (u64, u64), streak: u32) -> Nanos {
     Nanos::from_millis(first.saturating_mul(1 << streak.min(16)).min(longest))
 }

@@ -32,7 +32,7 @@ use crate::{
     error::{Breach, CallError},
     genome::{CellPre, DoorPre, Genome},
     host::CellHost,
-    neuron::Held,
+    neuron::{Held, pause},
     obituary::obituary,
     vitals::Vitals,
 };
@@ -188,7 +188,7 @@ impl Policy {
                 Ok(said)
             }
             Err(error) => {
-                desk.rests_until = Some(self.host.clock.now() + pause(desk.streak));
+                desk.rests_until = Some(self.host.clock.now() + pause(limits::POLICY_PAUSE_MS, desk.streak));
                 desk.streak = desk.streak.saturating_add(1);
                 self.host.counters.policy_failures.add();
                 let why = error.to_string();
@@ -243,10 +243,7 @@ impl Policy {
         if let Some(clerk) = desk.clerk.take() {
             return Ok((clerk.vitals.clone(), Box::pin(serve(clerk, work))));
         }
-        let Some(place) = Held::take(&self.host) else {
-            self.host.counters.no_place.add();
-            return Err(CallError::NotMade("the host has no place left".into()));
-        };
+        let place = Held::take(&self.host)?;
         let vitals = Arc::new(Vitals::new(self.host.clock, desk.lineage.birth(None)));
         let (pre, memory, signs) = (self.pre.clone(), self.host.memory.clone(), vitals.clone());
         let call = async move { serve(Clerk::embody(&pre, &signs, &memory, place).await?, work).await };
@@ -278,10 +275,4 @@ impl std::fmt::Debug for Policy {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Policy").field("gene", self.gene()).finish_non_exhaustive()
     }
-}
-
-/// The pause after one more failure, where so many came before it without a success.
-fn pause(streak: u32) -> Nanos {
-    let (first, longest) = limits::POLICY_PAUSE_MS;
-    Nanos::from_millis(first.saturating_mul(1 << streak.min(16)).min(longest))
 }

@@ -8,26 +8,21 @@
 //!
 //! What it costs a gene without this export: one look at an option that is empty.
 
-use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release},
-    },
-    time::Duration,
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release},
 };
 
 use cyte_dna::limits;
 use cyte_organism::Nanos;
-use tokio::time::timeout;
 use wasmtime::{Store, component::Instance};
 
 use crate::{
+    between::{AT_ONCE, ATTEMPTS, Span},
     cell::{Cell, Vessel},
-    driver::Metered,
-    error::{Breach, CallError},
+    error::CallError,
     state::CellState,
     tissue::{Patience, Tissue},
-    vitals::Vitals,
 };
 
 mod generated {
@@ -50,10 +45,8 @@ use generated::{Senses, exports::cyte::cell::receptor as wit};
 const BAND_FELT: f64 = 0.1;
 /// A change of hormone that is worth telling, in cells.
 const BAND_CELLS: f64 = 0.5;
-/// Cells that rest and are told at once, at most.
-const AT_ONCE: usize = 16;
-/// Cells that a request may lose to their receptors before it is given one that was not told.
-const ATTEMPTS: u32 = 3;
+/// What a cell may use to hear.
+const FEELING: Span = Span { cpu: limits::RECEPTOR_CPU_MS, wall: limits::RECEPTOR_WALL_MS };
 
 /// How a class stood when the hormone law looked last.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -209,27 +202,11 @@ impl Tissue {
     ) -> Option<Box<Cell>> {
         let vitals = cell.vitals.clone();
         let now = self.host().clock.now();
-        vitals.begin(0, Nanos::from_millis(limits::RECEPTOR_CPU_MS));
         let call = Box::pin(async move {
             let heard = cell.hear(revision, levels, now).await;
             heard.map(|()| cell)
         });
-        let metered = Metered { call, vitals: vitals.clone(), ticker: self.host().ticker.clone() };
-        let heard = timeout(Duration::from_millis(limits::RECEPTOR_WALL_MS), metered).await;
-        vitals.end();
-        match heard.unwrap_or_else(|_| Err(Breach::Wall.into())) {
-            Ok(cell) => Some(cell),
-            Err(error) => {
-                self.mourn(&vitals, &error);
-                None
-            }
-        }
-    }
-
-    /// Says what killed a cell while it held no message.
-    fn mourn(&self, vitals: &Vitals, error: &wasmtime::Error) {
-        self.host().counters.receptor_failures.add();
-        drop(self.obituary_at_rest(vitals, error));
+        self.tell_one(&vitals, FEELING, call, &self.host().counters.receptor_failures).await
     }
 }
 

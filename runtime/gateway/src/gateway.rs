@@ -175,18 +175,15 @@ async fn forward(link: &Arc<Link>, ticket: &Ticket, request: Request<Incoming>) 
     if is_background {
         mount.tissue.make_room().await.map_err(|error| Refusal::from(&error))?;
     }
-    let call = CallFacts { id: ticket.id, scheme: Scheme::HTTP, is_background };
+    let call = || CallFacts { id: ticket.id, scheme: Scheme::HTTP, is_background };
     let trip = Trip::plan(mount.elsewhere.as_deref(), &head.headers, &body);
     let most = trip.as_ref().map(|trip| Nanos::from(trip.here()));
-    let answer = match mount.tissue.serve(Request::from_parts(head, body), call, most).await {
+    let answer = match mount.tissue.serve(Request::from_parts(head, body), call(), most).await {
         Ok(response) => Ok(response),
         Err(unserved) => match trip {
             None => Err(Refusal::from(&unserved.error)),
             // In a box: the usual request has no use for what this needs.
-            Some(trip) => {
-                let call = CallFacts { id: ticket.id, scheme: Scheme::HTTP, is_background };
-                Box::pin(trip.go(unserved, call)).await
-            }
+            Some(trip) => Box::pin(trip.go(unserved, call())).await,
         },
     };
     if let Some(refusal) = upload.as_ref().and_then(|verdict| verdict.refusal()) {

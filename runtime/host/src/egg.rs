@@ -125,6 +125,12 @@ impl Egg {
         }
     }
 
+    /// Whether the first drone was told.
+    #[must_use]
+    pub fn has_borne(&self) -> bool {
+        self.lock().has_drone
+    }
+
     /// From here on the eldest cell of `gene` is the third core cell; nobody, where no gene may live.
     pub fn keeps(&self, gene: Option<&GeneName>) {
         self.lock().drone = gene.cloned();

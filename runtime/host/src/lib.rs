@@ -41,7 +41,7 @@ use std::process::ExitCode;
 /// The whole program: the command line of this process, or a compiler child of another one.
 pub fn main() -> ExitCode {
     let args: Vec<_> = std::env::args_os().collect();
-    if args.get(1).is_some_and(|first| first == cli::COMPILE_CHILD) {
+    if args.get(1).is_some_and(|first| first == loading::COMPILE_CHILD) {
         let rest: Vec<String> = args.iter().skip(2).map(|arg| arg.to_string_lossy().into_owned()).collect();
         return cyte_engine::compile::child(&rest);
     }

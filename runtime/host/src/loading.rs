@@ -6,8 +6,12 @@
 //! alone. So the order is no convention, and what is told here has happened. A loader never decides
 //! whether a gene may run; it is found and told after that is decided.
 
+use std::time::Duration;
+
 use cyte_engine::compile::Compiler;
 
+use crate::codes::Code;
+use crate::error::CliError;
 use crate::event::{EventLog, Happening};
 use crate::state::trust::Admitted;
 
@@ -19,6 +23,21 @@ pub enum Loader {
     BuiltIn,
     /// Takes only code that this host kept under its own key, and never compiles.
     Cached,
+}
+
+/// The first argument by which this program runs as a compiler of one gene.
+pub const COMPILE_CHILD: &str = "compile-child";
+
+/// This program as a compiler; a compilation may use `cpu`, where that is not the usual.
+///
+/// # Errors
+/// Where this program is cannot be found out.
+pub fn compiler(cpu: Option<Duration>) -> Result<Compiler, CliError> {
+    let program = std::env::current_exe().map_err(|error| {
+        let what = "cannot find this program, which compiles genes as well";
+        CliError::new(Code::Machine, what, error.to_string())
+    })?;
+    Ok(Compiler { command: vec![program.into(), COMPILE_CHILD.into()], cpu })
 }
 
 impl Loader {

@@ -50,6 +50,19 @@ pub enum Stream {
     Host,
 }
 
+impl Stream {
+    /// As records and policies name it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+            Self::Log => "log",
+            Self::Host => "host",
+        }
+    }
+}
+
 /// One kept line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogRecord {

@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 use crate::event::{EventLog, Happening};
 use crate::governor::{Ear, Event, Judge};
 use crate::growth::Grown;
-use crate::log::{GuestLog, LogRecord, Stream};
+use crate::log::{GuestLog, LogRecord};
 use crate::record::{Recorder, Sums};
 
 /// How long lines are gathered before they go to a sink together.
@@ -89,7 +89,7 @@ struct Bench {
 }
 
 impl Judge for Bench {
-    fn ask(&self, gene: &GeneName, found: &Zombie) -> bool {
+    fn ask(&self, gene: &GeneName, found: &Zombie) {
         let (policy, ear, events) = (self.policy.clone(), self.ear.clone(), self.events.clone());
         let (gene, found) = (gene.clone(), found.clone());
         self.on.spawn(async move {
@@ -106,7 +106,6 @@ impl Judge for Bench {
                 said.map_err(|why| tell(&events, &policy, Duty::Zombies, &why)).ok();
             ear.tell(Event::Judged { gene, found, verdict });
         });
-        true
     }
 }
 
@@ -161,18 +160,12 @@ async fn pour(sink: Arc<Policy>, logs: Arc<GuestLog>, events: Arc<EventLog>) {
 }
 
 fn shown(line: &LogRecord) -> SinkLine {
-    let origin = match line.stream {
-        Stream::Stdout => "stdout",
-        Stream::Stderr => "stderr",
-        Stream::Log => "log",
-        Stream::Host => "host",
-    };
     SinkLine {
         at_ms: line.at_ms,
         gene: line.gene.clone(),
         cell: line.cell,
         request: line.request.clone(),
-        origin: origin.to_owned(),
+        origin: line.stream.as_str().to_owned(),
         level: line.level.clone(),
         text: line.text.clone(),
     }

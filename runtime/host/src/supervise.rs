@@ -25,7 +25,6 @@ use cyte_organism::wish::Dropped;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{mpsc, watch};
 
-use crate::cli::COMPILE_CHILD;
 use crate::codes::Code;
 use crate::colony::{Around, Colonist, Overflow, Seat};
 use crate::control::find::Place;
@@ -218,7 +217,7 @@ impl Body {
         let plan = machine.plan(manifest.genes.len(), growth::engines(&inspections), config.cells);
         let alarm = ear.alarm();
         let code = config.code.unwrap_or_else(|| CodeHome::of(&state));
-        let compiler = config.loader.compiler(compiler(config.compile_cpu)?);
+        let compiler = config.loader.compiler(loading::compiler(config.compile_cpu)?);
         let genome = genome(code, plan, incubator, compiler, &threads, clock, alarm.clone())?;
         let client = client(&secrets, config.extra_roots, threads.cytoplasm())?;
         let tick = Nanos::from_millis(manifest.policy.hormones.tick_ms.into());
@@ -526,13 +525,6 @@ fn genome(
         alarm,
     };
     Genome::new(config, incubator).map_err(|error| machine_error("cannot start the pulse", &error))
-}
-
-/// This program as a compiler.
-fn compiler(cpu: Option<Duration>) -> Result<Compiler, CliError> {
-    let program = std::env::current_exe()
-        .map_err(|error| machine_error("cannot find this program, which compiles genes as well", &error))?;
-    Ok(Compiler { command: vec![program.into(), COMPILE_CHILD.into()], cpu })
 }
 
 /// Sends what genes may send; fills in secrets from this host's own.

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use crate::Nanos;
 use crate::law::ClassId;
+use crate::time::part;
 
 /// For how long a number must stay over its mark, or below the lower one.
 pub const STAYS: Nanos = Nanos::from_millis(1_000);
@@ -78,9 +79,7 @@ struct Heat {
 
 impl Heat {
     fn feel(&mut self, now: Nanos, number: u64, mark: u64) -> Option<Turn> {
-        let elapsed = now.since(self.looked).0 as f64;
-        let part = 1.0 - libm::exp2(-elapsed / HALF_LIFE.0 as f64);
-        self.felt += (number as f64 - self.felt) * part;
+        self.felt += (number as f64 - self.felt) * part(now.since(self.looked), HALF_LIFE);
         self.looked = now;
         let mark = mark as f64;
         let is_across = match self.is_hot {

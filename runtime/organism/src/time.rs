@@ -26,6 +26,11 @@ impl Nanos {
     }
 }
 
+/// The part of a difference that an average with `half_life` makes up in `elapsed`.
+pub(crate) fn part(elapsed: Nanos, half_life: Nanos) -> f64 {
+    1.0 - libm::exp2(-(elapsed.0 as f64) / half_life.0.max(1) as f64)
+}
+
 impl From<Duration> for Nanos {
     /// The same span; more than there is time for becomes all of it.
     fn from(span: Duration) -> Self {

@@ -1,7 +1,7 @@
 //! `cyte:cell/endocrine`, `cyte:cell/load` and `cyte:cell/division`: what cells ask for their own class.
 //!
-//! A released hormone, and a reported load, waits in the cell's vital signs until the governor looks; nothing is called and
-//! nothing waits. To divide and to end cells goes through the host's one way to do so, as [`Control`],
+//! A released hormone, and a reported load, waits in the cell's vital signs until the governor looks;
+//! nothing is called and nothing waits. To divide and to end cells goes through the host's one way to do so, as [`Control`],
 //! which whoever runs the host hands in: here nothing is decided but what no host would allow.
 //! There is no name by which a cell could reach another class, or the governor.
 

@@ -10,7 +10,7 @@ use cyte_dna::{
 };
 use serde_json::{Value, json};
 
-use super::table::{bytes as human, table};
+use super::table::{bytes as human, role_text, table};
 use super::{Context, Done, Exit, files, project, span};
 use crate::codes::Code;
 use crate::error::CliError;
@@ -409,7 +409,7 @@ fn inspect_text(draft: &Draft) -> String {
             let routes: Vec<String> = gene.routes.iter().map(ToString::to_string).collect();
             vec![
                 gene.name.to_string(),
-                role_text(gene),
+                role(gene),
                 human(gene.component.length),
                 gene.component.sha256.short(),
                 if routes.is_empty() { "-".to_owned() } else { routes.join(" ") },
@@ -422,13 +422,10 @@ fn inspect_text(draft: &Draft) -> String {
 }
 
 /// Its role, with how much a neuron's word counts or what a policy does.
-fn role_text(gene: &cyte_dna::Gene) -> String {
+fn role(gene: &cyte_dna::Gene) -> String {
     let duties: Vec<&str> = gene.policy.iter().map(|duty| duty.as_str()).collect();
-    match gene.neuron {
-        Some(word) => format!("{} ({word})", gene.role),
-        None if !duties.is_empty() => format!("{} ({})", gene.role, duties.join(", ")),
-        None => gene.role.to_string(),
-    }
+    let word = gene.neuron.map(|word| word.to_string());
+    role_text(gene.role.as_str(), word.as_deref(), &duties)
 }
 
 /// All that a gene may do, on one line.

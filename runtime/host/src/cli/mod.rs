@@ -161,9 +161,6 @@ pub struct Which {
     state: Option<PathBuf>,
 }
 
-/// The hidden first argument of a compiler child.
-pub const COMPILE_CHILD: &str = "compile-child";
-
 /// Runs the command line `args` (the program first) and says how it ended.
 pub fn main(args: Vec<OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(args) {

@@ -50,10 +50,15 @@ pub(super) fn field(value: &Value, key: &str) -> String {
 pub(super) fn role(gene: &Value) -> String {
     let duties = gene.get("policy").and_then(Value::as_array).into_iter().flatten();
     let duties: Vec<&str> = duties.filter_map(Value::as_str).collect();
-    match gene.get("neuron").and_then(Value::as_str) {
-        Some(word) => format!("{} ({word})", field(gene, "role")),
-        None if !duties.is_empty() => format!("{} ({})", field(gene, "role"), duties.join(", ")),
-        None => field(gene, "role"),
+    role_text(&field(gene, "role"), gene.get("neuron").and_then(Value::as_str), &duties)
+}
+
+/// The same from its parts.
+pub(super) fn role_text(role: &str, word: Option<&str>, duties: &[&str]) -> String {
+    match word {
+        Some(word) => format!("{role} ({word})"),
+        None if !duties.is_empty() => format!("{role} ({})", duties.join(", ")),
+        None => role.to_owned(),
     }
 }
 

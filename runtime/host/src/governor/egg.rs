@@ -2,8 +2,8 @@
 //!
 //! Three core cells are the least that an organism rests at. Two of them are the host's own code and
 //! never end; the third is a cell of Wasm. Where the law would let the last one go, which no wish
-//! keeps, it sees a minimum of one for its gene; where the last one died, a new one is prepared, unless cells of that gene die
-//! young. A gene that is counted over several hosts, or that not every host may hold, is left alone:
+//! keeps, it sees a minimum of one for its gene; where the last one died, a new one is prepared, unless
+//! cells of that gene die young. A gene that is counted over several hosts, or that not every host may hold, is left alone:
 //! what it needs here is the expressor's.
 
 use std::sync::Arc;
@@ -25,13 +25,11 @@ pub(super) struct Core {
     drone: Option<usize>,
     /// When one was prepared last.
     tried: Option<Nanos>,
-    has_borne: bool,
-    has_raised: bool,
 }
 
 impl Core {
     pub(super) fn new(egg: Arc<Egg>) -> Self {
-        Self { egg, drone: None, tried: None, has_borne: false, has_raised: false }
+        Self { egg, drone: None, tried: None }
     }
 }
 
@@ -41,7 +39,7 @@ impl Governor {
     pub(super) fn wake(&mut self, now: Nanos) -> bool {
         let was_awake = self.is_awake;
         self.is_awake |= !self.homeostasis.is_dormant();
-        if !self.is_awake || self.core.has_borne {
+        if !self.is_awake || self.core.egg.has_borne() {
             return false;
         }
         let seen = self.homeostasis.seen();
@@ -61,7 +59,6 @@ impl Governor {
             // Cells and niches are counted from 1 alike, so the lowest niche is the first cell's.
             let first = seen.cells.first().map_or(1, |cell| cell.niche.0);
             self.core.egg.bears(population.gene(), first);
-            self.core.has_borne = true;
         }
         has_divided
     }
@@ -113,7 +110,7 @@ impl Governor {
     pub(super) fn tell_stems(&mut self, host: HostSample) {
         let goal = self.homeostasis.constants().stems_goal(0);
         let is_full = host.stems >= goal || (host.room == 0 && host.stems > 0);
-        if is_full && !std::mem::replace(&mut self.core.has_raised, is_full) {
+        if is_full {
             self.core.egg.raised(host.stems);
         }
     }

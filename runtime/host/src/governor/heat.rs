@@ -4,9 +4,8 @@ use cyte_dna::limits;
 use cyte_organism::Nanos;
 use cyte_organism::constants::{BUSY_MAX, RUN_DELAY_MAX};
 use cyte_organism::hot::Part;
-use cyte_organism::law::ClassId;
 
-use super::Governor;
+use super::{Governor, homeostasis};
 use crate::event::{Happening, Heat};
 
 /// How soon an otherwise idle organism is looked at while something is hot.
@@ -26,7 +25,7 @@ impl Governor {
         let mut measured = self.host_heat();
         self.class_heat(now, &mut measured);
         for Measured { class, part, number, mark } in measured {
-            let id = class.map(|at| ClassId(u32::try_from(at).unwrap_or(u32::MAX)));
+            let id = class.map(homeostasis::class);
             let Some(turn) = self.thermometer.feel(now, id, part, number, mark) else { continue };
             let population = class.and_then(|at| self.populations.get(at));
             let signal =

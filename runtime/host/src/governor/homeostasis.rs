@@ -269,7 +269,8 @@ impl Homeostasis {
     }
 }
 
-fn class(at: usize) -> ClassId {
+/// The class of the tissue at this place.
+pub(super) fn class(at: usize) -> ClassId {
     ClassId(u32::try_from(at).unwrap_or(u32::MAX))
 }
 

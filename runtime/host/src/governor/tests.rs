@@ -298,9 +298,8 @@ fn a_cell_that_is_stuck_ends_and_is_told() {
 struct Slow(Arc<Mutex<Vec<u64>>>);
 
 impl Judge for Slow {
-    fn ask(&self, _gene: &GeneName, found: &Zombie) -> bool {
+    fn ask(&self, _gene: &GeneName, found: &Zombie) {
         self.0.lock().unwrap().push(found.cell);
-        true
     }
 }
 

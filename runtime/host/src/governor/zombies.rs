@@ -14,9 +14,9 @@ use crate::event::Happening;
 
 /// Who says what becomes of a cell that is stuck.
 pub trait Judge: Send + Sync {
-    /// Asks about a cell of `gene`; says whether an answer will be told as
-    /// [`Event::Judged`](super::Event::Judged). Never waits.
-    fn ask(&self, gene: &GeneName, found: &Zombie) -> bool;
+    /// Asks about a cell of `gene`; the answer is told as [`Event::Judged`](super::Event::Judged). Never
+    /// waits.
+    fn ask(&self, gene: &GeneName, found: &Zombie);
 }
 
 /// The judge, and what it was asked and has not answered.
@@ -45,11 +45,9 @@ impl Court {
                 false
             }
             None => {
-                let is_asked = judge.ask(gene, found);
-                if is_asked {
-                    self.open.insert(case, now);
-                }
-                is_asked
+                judge.ask(gene, found);
+                self.open.insert(case, now);
+                true
             }
         }
     }

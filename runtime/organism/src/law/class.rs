@@ -10,6 +10,7 @@ use crate::constants::{
 };
 use crate::endocrine::{Endocrine, Packet, Scale};
 use crate::family::{Census, Family, Member};
+use crate::time::part;
 
 /// How a class stands, for people and for the stores.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -385,7 +386,6 @@ impl Class {
     }
 }
 
-/// The part of a difference that an average with `half_life` makes up in `elapsed`.
 /// Cells that the gene's own signal asks for: its work is told by no message, so what messages compute says
 /// nothing of it.
 fn signalled(sample: &ClassSample<'_>) -> u32 {
@@ -398,8 +398,4 @@ fn driven(cores: u32, slots: u32, sample: &ClassSample<'_>) -> u32 {
     let driven = (u128::from(cores) * u128::from(sample.service.0)).checked_div(computing);
     // What never computes is driven by any core.
     driven.and_then(|driven| u32::try_from(driven).ok()).unwrap_or(u32::MAX)
-}
-
-pub(super) fn part(elapsed: Nanos, half_life: Nanos) -> f64 {
-    1.0 - libm::exp2(-(elapsed.0 as f64) / half_life.0.max(1) as f64)
 }

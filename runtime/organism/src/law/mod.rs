@@ -411,7 +411,7 @@ impl Law {
     /// with short turns only their use does, and more cells would still not serve sooner.
     fn note_cores(&mut self, now: Nanos, elapsed: Nanos, host: HostSample) {
         let busy = f64::from(host.busy_permille) / 1_000.0;
-        self.busy += (busy - self.busy) * class::part(elapsed.min(self.constants.tick), BUSY_HALF_LIFE);
+        self.busy += (busy - self.busy) * crate::time::part(elapsed.min(self.constants.tick), BUSY_HALF_LIFE);
         if host.run_delay > RUN_DELAY_MAX || self.busy > BUSY_MAX {
             self.suppressed_until = now + SUPPRESSION.max(self.constants.tick);
         }

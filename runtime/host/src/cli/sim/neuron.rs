@@ -11,14 +11,14 @@ use cyte_engine::capability::Hands;
 use cyte_engine::capability::control::NoControl;
 use cyte_engine::capability::http::{BoxFuture, Outbound, OutboundBody, OutboundError, OutboundRequest};
 use cyte_engine::capability::log::{LogLine, LogSink, Source};
-use cyte_engine::compile::Compiler;
 use cyte_engine::{Alarm, Clock, Genome, GenomeConfig, Geometry, Lanes, Neuron, Shape};
 use cyte_organism::neuron::{Look, Order, Watch};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::cli::{COMPILE_CHILD, Context, files};
+use crate::cli::{Context, files};
 use crate::codes::Code;
 use crate::error::CliError;
+use crate::loading;
 
 /// Wall clock of one look in a simulation, in milliseconds.
 const LOOK_MS: u64 = 1_000;
@@ -110,8 +110,6 @@ fn gene(wasm: &[u8]) -> Result<Gene, cyte_dna::TextError> {
 }
 
 fn genome(runtime: &Runtime, code_folder: PathBuf) -> Result<Arc<Genome>, CliError> {
-    let program = std::env::current_exe()
-        .map_err(|error| machine("cannot find this program, which compiles genes as well", &error))?;
     let mut code_key = [0; 32];
     getrandom::fill(&mut code_key)
         .map_err(|error| CliError::new(Code::Machine, "no randomness", error.to_string()))?;
@@ -121,7 +119,7 @@ fn genome(runtime: &Runtime, code_folder: PathBuf) -> Result<Arc<Genome>, CliErr
         cells_max: CELLS,
         code_folder,
         code_key,
-        compiler: Some(Compiler { command: vec![program.into(), COMPILE_CHILD.into()], cpu: None }),
+        compiler: Some(loading::compiler(None)?),
         lanes: Lanes { cytoplasm: runtime.handle().clone(), slow: runtime.handle().clone(), slow_at_once: 1 },
         clock: Clock::start(),
         alarm: Alarm::new(|_| {}),
