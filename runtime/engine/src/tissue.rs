@@ -2,41 +2,41 @@
 //!
 //! The decisions are [`cyte_organism::fast`]'s, taken under one lock that is never held across an
 //! await. What is added here is what those plain structs cannot have: cells, wakers, timers. What the
-//! governor sees and does is in [`population`], how a cell's place is held and left in [`place`].
+//! governor sees and does is in [`population`], how a request gets a cell in [`seek`] and how the cell comes
+//! back in [`lending`], how a cell's place is held and left in [`place`].
 
 mod background;
 mod control;
+mod lending;
 mod ping;
 mod place;
 mod population;
 mod prefer;
 mod room;
+mod seek;
 mod signal;
 
-use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst},
-    },
-    time::Duration,
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
 };
 
 use bytes::Bytes;
 use cyte_dna::{Gene, limits};
 use cyte_organism::{
     Nanos,
-    fast::{Bounds, Counts, GivenBack, Offer, Stock, Tissue as Fast},
-    lineage::Birth,
+    fast::{Bounds, Counts, Tissue as Fast},
 };
 use dashmap::{DashMap, DashSet};
 use http::{Method, Request, Response, header, uri::Scheme};
 use http_body::Body;
 use http_body_util::BodyExt;
-use tokio::{sync::oneshot, time::timeout};
+use tokio::sync::oneshot;
 use wasmtime_wasi_http::Error as WasiError;
 
 pub use background::BackgroundSnapshot;
 use background::Backstage;
+use lending::Loan;
 pub use ping::Zombie;
 pub(crate) use place::Place;
 pub use population::Tally;
@@ -51,7 +51,7 @@ use crate::{
     call,
     capability::log::{Level, LogLine, Source},
     cell::{Cell, Vessel},
-    crowd::{self, Slot},
+    crowd::Slot,
     driver::Driver,
     error::CallError,
     genome::CellPre,
@@ -129,34 +129,6 @@ impl From<Tenant> for Vessel {
 }
 
 type Queue = Fast<Tenant, oneshot::Sender<Loan>>;
-
-/// A vessel on its way to a request that waits for it. If the request goes away in the same
-/// moment, the vessel goes to the next one.
-struct Loan {
-    vessel: Option<Vessel>,
-    tissue: Arc<Tissue>,
-}
-
-impl Loan {
-    fn new(vessel: Vessel, tissue: &Arc<Tissue>) -> Self {
-        Self { vessel: Some(vessel), tissue: tissue.clone() }
-    }
-
-    fn take(mut self) -> Option<Vessel> {
-        self.vessel.take()
-    }
-}
-
-impl Drop for Loan {
-    fn drop(&mut self) {
-        match self.vessel.take() {
-            Some(Vessel::Ready(cell)) => self.tissue.lend(Tenant::Cell(cell)),
-            Some(Vessel::Slot(slot)) => self.tissue.lend_again(slot),
-            // Dropping a place passes it on.
-            Some(Vessel::Stem(_)) | None => {}
-        }
-    }
-}
 
 /// All cells of one gene on this host.
 pub struct Tissue {
@@ -298,147 +270,6 @@ impl Tissue {
         Driver::new(self.clone(), vitals, call).answer(arriving, is_head).await
     }
 
-    /// A cell or a place for one, as soon as there is either.
-    pub(crate) async fn find_vessel(self: &Arc<Self>, patience: Patience<'_>) -> Result<Vessel, CallError> {
-        let offered = self.offer(patience);
-        // After the tissue's lock was held: see `Alarm::set`.
-        self.host.alarm.ring();
-        match offered {
-            Ok(vessel) => Ok(vessel),
-            Err(waiting) => self.wait(waiting?).await,
-        }
-    }
-
-    /// Takes up to `most` cells that rest and are `fit` out of those that are ready, never more than a
-    /// quarter of them but one; whether others are left that lag. Each is to be given back.
-    #[expect(clippy::vec_box, reason = "cells lie in boxes wherever they rest; unpacking would copy them")]
-    pub(crate) fn borrow_resting(
-        &self,
-        most: usize,
-        fit: impl Fn(&Cell) -> bool,
-        lags: impl Fn(&Cell) -> bool,
-    ) -> (Vec<Box<Cell>>, bool) {
-        let mut queue = self.lock();
-        let most = most.min((queue.ready().len() / 4).max(1));
-        let is_fit = |tenant: &Tenant| matches!(tenant, Tenant::Cell(cell) if fit(cell));
-        let borrowed = queue.borrow(most, is_fit);
-        let others = queue.ready().iter().any(|tenant| matches!(tenant, Tenant::Cell(cell) if lags(cell)));
-        drop(queue);
-        let cells = borrowed.into_iter().filter_map(|tenant| match tenant {
-            Tenant::Cell(cell) => Some(cell),
-            Tenant::Slot(_) => None,
-        });
-        (cells.collect(), others)
-    }
-
-    /// A borrowed cell rests again, as cold as it was, unless somebody waits or it was dismissed.
-    pub(crate) fn rest_again(self: &Arc<Self>, cell: Box<Cell>) {
-        if self.takes_nothing(cell.vitals.birth.id.0) {
-            return cell.retire(Peace::Surplus);
-        }
-        let unwanted = self.lock().put_back(Tenant::Cell(cell));
-        if let Some(tenant) = unwanted {
-            self.lend(tenant);
-        }
-    }
-
-    /// A cell, a place for one, or a ticket to wait for either.
-    fn offer(self: &Arc<Self>, patience: Patience<'_>) -> Result<Vessel, Result<Ticket, CallError>> {
-        let birth = {
-            let mut queue = self.lock();
-            if queue.is_full() {
-                // Those whose client went away are in nobody's way.
-                queue.forget(oneshot::Sender::is_closed);
-            }
-            match queue.offer(|| self.stock()) {
-                Offer::Sent(tenant) => return Ok(tenant.into()),
-                Offer::NeedsCell(birth) => birth,
-                Offer::MustWait => return Err(self.queue_up(queue, patience.read())),
-                Offer::Saturated => return Err(Err(CallError::Saturated)),
-            }
-        };
-        match Place::claim(self, birth) {
-            Some(place) => Ok(self.vessel(place)),
-            None => Err(self.wait_for_place(patience.read())),
-        }
-    }
-
-    /// What there is for the next births.
-    fn stock(&self) -> Stock {
-        Stock { stems: self.host.places.stems_at_hand(), coming: self.coming.load(Relaxed) }
-    }
-
-    /// To the end of the queue, unless it stands.
-    fn queue_up(
-        self: &Arc<Self>,
-        mut queue: MutexGuard<'_, Queue>,
-        patience: Option<Nanos>,
-    ) -> Result<Ticket, CallError> {
-        let now = self.host.clock.now();
-        queue.skip(oneshot::Sender::is_closed);
-        if queue.turns_away(now) {
-            return Err(CallError::Saturated);
-        }
-        let ticket = Self::enqueue(&mut queue, now, patience);
-        let is_first = queue.waiting() == 1;
-        drop(queue);
-        if is_first {
-            self.host.alarm.cry();
-        } else {
-            // Those before it may have waited for nothing but more company.
-            self.recruit();
-        }
-        Ok(ticket)
-    }
-
-    /// Waiting requests call for cells, as far as the law allows and there are stems.
-    pub(crate) fn recruit(self: &Arc<Self>) {
-        let calls = || self.lock().calls(self.stock());
-        while calls() && self.host.places.take_stem() {
-            if !self.welcome() {
-                return self.host.places.return_stem();
-            }
-        }
-    }
-
-    /// Room among the cells of this gene, but none on the host.
-    fn wait_for_place(&self, patience: Option<Nanos>) -> Result<Ticket, CallError> {
-        let mut queue = self.lock();
-        if queue.is_full() {
-            return Err(CallError::Saturated);
-        }
-        let ticket = Self::enqueue(&mut queue, self.host.clock.now(), patience);
-        drop(queue);
-        self.host.alarm.cry();
-        self.host.places.is_wanted();
-        Ok(ticket)
-    }
-
-    /// A place that is taken goes, as a new birth, to a waiting request.
-    fn pass_to(self: &Arc<Self>, (waiter, birth): (oneshot::Sender<Loan>, Birth)) {
-        let place = Place::taken(self, birth);
-        // A waiter that goes away just now drops the loan, and so passes it on to the next.
-        drop(waiter.send(Loan::new(self.vessel(place), self)));
-    }
-
-    /// Takes over a place of the host, which is taken already, for the longest-waiting request;
-    /// whether there was one.
-    pub(crate) fn welcome(self: &Arc<Self>) -> bool {
-        let heir = {
-            let mut queue = self.lock();
-            queue.skip(oneshot::Sender::is_closed);
-            queue.heir(|| self.host.clock.now())
-        };
-        heir.map(|heir| self.pass_to(heir)).is_some()
-    }
-
-    /// Whether somebody waits here for a place of the host.
-    pub(crate) fn wants_place(&self) -> bool {
-        let mut queue = self.lock();
-        queue.skip(oneshot::Sender::is_closed);
-        queue.wants_place()
-    }
-
     /// The cells that it would have with one more, for its weight; whole and comparable.
     pub(crate) fn share(&self) -> u64 {
         let cells = u64::from(self.lock().alive()) + 1;
@@ -456,120 +287,6 @@ impl Tissue {
     /// Gives up the coldest cell that rests, if there is one.
     pub(crate) fn give_way(&self) -> bool {
         self.resting() > 0 && self.give_up() > 0
-    }
-
-    /// `patience` is how long the client says that it waits; it only ever shortens.
-    fn enqueue(queue: &mut Queue, now: Nanos, patience: Option<Nanos>) -> Ticket {
-        let (waker, waiting) = oneshot::channel();
-        let allowed = queue.enqueue(now, waker).since(now);
-        let patience = patience.map_or(allowed, |patience| patience.min(allowed));
-        Ticket { waiting, patience, is_hasty: patience < allowed }
-    }
-
-    async fn wait(&self, ticket: Ticket) -> Result<Vessel, CallError> {
-        let Ticket { waiting, patience, is_hasty } = ticket;
-        match timeout(Duration::from_nanos(patience.0), waiting).await {
-            Ok(Ok(loan)) => loan.take().ok_or(CallError::WaitedTooLong),
-            Ok(Err(_)) => Err(CallError::WaitedTooLong),
-            Err(_) => {
-                let now = self.host.clock.now();
-                let mut queue = self.lock();
-                if is_hasty {
-                    // Somewhere in the middle, and its receiver is gone with the timeout.
-                    queue.lapse(oneshot::Sender::is_closed);
-                } else {
-                    queue.expire(now).for_each(drop);
-                }
-                Err(CallError::WaitedTooLong)
-            }
-        }
-    }
-
-    /// A place becomes a vessel for one message. A shared cell starts at once, and its other slots
-    /// are ready.
-    fn vessel(self: &Arc<Self>, place: Place) -> Vessel {
-        if !self.is_shared() {
-            return Vessel::Stem(place);
-        }
-        let mut slots = crowd::settle(self, place, self.pre.slots());
-        let Some(slot) = slots.pop() else { unreachable!("a cell has a slot") };
-        for slot in slots {
-            self.lend_again(slot);
-        }
-        Vessel::Slot(slot)
-    }
-
-    /// A slot of a shared cell is free.
-    pub(crate) fn lend_again(self: &Arc<Self>, slot: Slot) {
-        let cell = slot.cell();
-        if slot.is_closed() || self.takes_nothing(cell) {
-            return;
-        }
-        self.lend(Tenant::Slot(slot));
-        // It may have been dismissed in between.
-        if self.takes_nothing(cell) {
-            self.evict(cell);
-        }
-    }
-
-    /// A shared cell takes nothing new: its slots are not lent again.
-    pub(crate) fn evict(&self, cell: u64) {
-        let evicted = self.lock().evict(|tenant| matches!(tenant, Tenant::Slot(slot) if slot.cell() == cell));
-        // Outside the lock: the last slot of a cell ends it.
-        drop(evicted);
-    }
-
-    /// Whether a cell was dismissed.
-    fn takes_nothing(&self, cell: u64) -> bool {
-        self.is_leaving.load(SeqCst) && self.leaving.contains(&cell)
-    }
-
-    /// A cell is gone; says whether it was dismissed before.
-    fn has_left(&self, cell: u64) -> bool {
-        if !self.is_leaving.load(SeqCst) {
-            return false;
-        }
-        let was_leaving = self.leaving.remove(&cell).is_some();
-        // Cleared before it is looked at again: who dismisses inserts before setting.
-        self.is_leaving.store(false, SeqCst);
-        if !self.leaving.is_empty() {
-            self.is_leaving.store(true, SeqCst);
-        }
-        was_leaving
-    }
-
-    /// A cell finished its message, or was made ahead of need: next use, or the end of its life.
-    pub(crate) fn give_back(self: &Arc<Self>, cell: Box<Cell>) {
-        if cell.uses_left == 0 {
-            return cell.retire(Peace::Worn);
-        }
-        if self.takes_nothing(cell.vitals.birth.id.0) {
-            return cell.retire(Peace::Surplus);
-        }
-        if self.is_senescent(&cell.vitals) {
-            self.has_grown_old();
-            return cell.retire(Peace::Memory);
-        }
-        self.lend(Tenant::Cell(cell));
-    }
-
-    /// To the longest-waiting request that is still there, else onto the stack.
-    fn lend(self: &Arc<Self>, tenant: Tenant) {
-        let mut next = Some(tenant);
-        while let Some(tenant) = next.take() {
-            let given = self.lock().give_back(tenant, || self.host.clock.now());
-            let (waiter, tenant) = match given {
-                GivenBack::Passed(waiter, tenant) => (waiter, tenant),
-                GivenBack::Kept => return self.host.places.relieve(self),
-                GivenBack::Surplus(tenant) => return tenant.retire(),
-            };
-            let refused = waiter.send(Loan::new(tenant.into(), self)).err();
-            next = match refused.and_then(Loan::take) {
-                Some(Vessel::Ready(cell)) => Some(Tenant::Cell(cell)),
-                Some(Vessel::Slot(slot)) => Some(Tenant::Slot(slot)),
-                Some(Vessel::Stem(_)) | None => None,
-            };
-        }
     }
 
     /// A cell near its memory cap retires before it would have to be stopped.
@@ -712,14 +429,6 @@ impl Tissue {
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A request's place in the queue.
-struct Ticket {
-    waiting: oneshot::Receiver<Loan>,
-    patience: Nanos,
-    /// Whether the client waits for less than the gene allows.
-    is_hasty: bool,
 }
 
 /// Guests are told the host that was asked for, so there must be one that is text.

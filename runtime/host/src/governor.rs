@@ -1,4 +1,4 @@
-//! The governor: one closed [`Event`] enum and one loop around the organism's pure decisions.
+//! The governor: one loop over a closed [`Event`] enum around the organism's pure decisions.
 //!
 //! At each look it starts what is wanted and missing ([`expression`]), hands what the tissues say to
 //! the hormone law ([`homeostasis`]) and performs what comes back, each decision at exactly one
@@ -11,6 +11,7 @@
 //! every request does not drown what else happens.
 
 mod census;
+mod ear;
 mod egg;
 mod expression;
 mod ground;
@@ -18,6 +19,7 @@ mod heat;
 mod homeostasis;
 mod levels;
 mod orders;
+mod population;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -26,23 +28,21 @@ mod zombies;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cyte_dna::{GeneName, Signal};
+use cyte_dna::GeneName;
 pub use cyte_engine::Tally;
-use cyte_engine::capability::control::Refused;
-use cyte_engine::{Alarm, HormoneLevels, Neuron, Ring, Verdict, Zombie};
+use cyte_engine::{Alarm, Neuron};
 use cyte_organism::constants::Constants;
-use cyte_organism::flight::Recording;
 use cyte_organism::hot::Thermometer;
-use cyte_organism::law::{Act, ClassId, Decision, Demand, Trace};
+use cyte_organism::law::{Act, ClassId, Decision};
 use cyte_organism::lineage::Niche;
-use cyte_organism::phenotype::Cause;
-use cyte_organism::{Nanos, Reading, ReleaseError};
-use tokio::sync::{mpsc, oneshot};
+use cyte_organism::{Nanos, ReleaseError};
+use tokio::sync::mpsc;
 
 use crate::egg::Egg;
 use crate::event::{EventLog, Happening};
 use crate::flight::Flight;
 use census::Census;
+pub use ear::{Ear, Event, inbox};
 use egg::Core;
 use expression::{Expression, Look};
 pub use expression::{Outlook, Pressure};
@@ -50,6 +50,7 @@ pub use ground::{Ground, Soil};
 use homeostasis::{Homeostasis, Seen};
 pub use levels::Levels;
 pub use orders::{Order, Voice};
+pub use population::Population;
 use watch::Watch;
 pub use watch::{Incident, Kind};
 use zombies::Court;
@@ -61,179 +62,6 @@ const AFTER_A_DEATH: Nanos = Nanos::from_millis(1);
 const AFTER_A_DEED: Nanos = Nanos::from_millis(1_000);
 /// How soon it is looked whether what was started is there.
 const AFTER_AN_EXPRESSION: Nanos = Nanos::from_millis(20);
-/// How many events may wait; more are dropped and counted by the sender.
-const INBOX: usize = 1_024;
-
-/// What can happen to a governor. Closed: whatever is not here does not happen.
-#[derive(Debug)]
-pub enum Event {
-    /// It is time to look at the tissues.
-    Tick,
-    /// Requests wait where none waited before.
-    Queued,
-    /// A cell died before its uses were spent.
-    CellDied {
-        /// Its gene.
-        gene: GeneName,
-        /// Its number.
-        cell: u64,
-        /// When it was born.
-        born: Nanos,
-        /// Messages that it answered.
-        served: u64,
-        /// What kind of death.
-        cause: Cause,
-        /// Why, in words.
-        reason: String,
-    },
-    /// What is wanted changed.
-    Wished,
-    /// What this host does for the organism of several changed.
-    Shared,
-    /// Another host lacks cells, and this one took some over.
-    Grow {
-        /// Of the gene at this place.
-        class: ClassId,
-        /// How many.
-        cells: u32,
-    },
-    /// An operator wrote something.
-    Operator {
-        /// Who, as a user id.
-        uid: u32,
-        /// The verb.
-        verb: String,
-        /// What it was done to.
-        subject: String,
-    },
-    /// An operator releases a hormone.
-    Release {
-        /// To the cells of this gene; to all where there is none.
-        gene: Option<GeneName>,
-        /// From -1 to the most that a cell may report; positive asks for growth.
-        strength: f64,
-        /// Told what became of it, where somebody wants to know.
-        answer: Option<oneshot::Sender<Result<(), ReleaseError>>>,
-    },
-    /// A cell is to be made or to end by somebody's word.
-    Order {
-        /// Of this gene.
-        gene: GeneName,
-        /// What is to be done.
-        order: Order,
-        /// Whose word it is.
-        voice: Voice,
-        /// Told what became of it.
-        answer: oneshot::Sender<Result<u64, Refused>>,
-    },
-    /// The judge of stuck cells said what becomes of one, or nothing.
-    Judged {
-        /// Its gene.
-        gene: GeneName,
-        /// The cell, as it was found.
-        found: Zombie,
-        /// What was said.
-        verdict: Option<Verdict>,
-    },
-    /// Somebody asks what a cell felt at the last look.
-    Ask {
-        /// Its gene.
-        gene: GeneName,
-        /// Its niche.
-        niche: Niche,
-        /// Told what it felt; nothing where the law did not see it.
-        answer: oneshot::Sender<Option<Trace>>,
-    },
-    /// Somebody wants to know what the law was told and decided lately.
-    Record {
-        /// Told it.
-        answer: oneshot::Sender<Recording>,
-    },
-    /// The host stops; the loop ends.
-    Shutdown,
-}
-
-/// One tissue as the governor sees and moves it.
-pub trait Population: Send + Sync {
-    /// Whose cells these are.
-    fn gene(&self) -> &GeneName;
-    /// Every niche into `cells`, ascending, and the rest as sums; starts a new window for the peak.
-    fn look(&self, cells: &mut Vec<Reading>) -> Tally;
-    /// The number that its cells may report as their load.
-    fn signal(&self) -> Option<&Signal> {
-        None
-    }
-    /// When the longest-waiting request came.
-    fn head(&self) -> Option<Nanos>;
-    /// Cells alive or being made, without those that are about to end.
-    fn staying(&self) -> u32;
-    /// Whether a living cell has answered a message or is at least this old.
-    fn has_settled(&self, age: Nanos) -> bool;
-    /// What requests may do on their own from now on.
-    fn publish(&self, demand: Demand);
-    /// Makes one more cell as a daughter of who holds `mother`, from a stem or from nothing; says
-    /// whether there was one.
-    fn beget(&self, mother: Option<Niche>, from_stem: bool) -> bool;
-    /// Ends who holds a niche, when it finished what it has.
-    fn end(&self, niche: Niche);
-    /// Makes successors of one-use cells ready, a few.
-    fn renew(&self);
-    /// Makes up to `count` cells ready, off the request path.
-    fn prepare(&self, count: u32);
-    /// Retires up to `count` of the coldest cells that rest.
-    fn retire(&self, count: u32);
-    /// Makes one more cell, as a daughter of cell `mother` or of the eldest; says its number.
-    ///
-    /// # Errors
-    /// Why there is none more.
-    fn divide(&self, mother: Option<u64>) -> Result<u64, Refused>;
-    /// Ends a cell when it finished what it has, or with it.
-    ///
-    /// # Errors
-    /// [`Refused::NoCell`] where it does not live.
-    fn end_cell(&self, cell: u64, at_once: bool) -> Result<(), Refused>;
-    /// What guests released since this was asked last, appended with their niches.
-    fn take_released(&self, into: &mut Vec<(Niche, f64)>);
-    /// Pings cells that hold a message, where it is time to; those that are stuck.
-    fn ping(&self, now: Nanos) -> Vec<Zombie>;
-    /// Ends a cell that is stuck.
-    fn bury(&self, cell: u64);
-    /// Tells the cells how their class stands, where they have a receptor; says whether some still have
-    /// to be told.
-    fn tell(&self, levels: HormoneLevels) -> bool;
-}
-
-/// The way to tell the governor something. Never waits.
-#[derive(Debug, Clone)]
-pub struct Ear(mpsc::Sender<Event>);
-
-impl Ear {
-    /// Tells the governor `event`; says whether there was room for it.
-    pub fn tell(&self, event: Event) -> bool {
-        self.0.try_send(event).is_ok()
-    }
-
-    /// An alarm that makes the governor look at the tissues, as long as somebody else can tell it
-    /// something too.
-    pub fn alarm(&self) -> Arc<Alarm> {
-        let ear = self.0.downgrade();
-        Alarm::new(move |ring| {
-            if let Some(ear) = ear.upgrade() {
-                // A full inbox wakes the governor as well.
-                let _ = ear.try_send(match ring {
-                    Ring::Request => Event::Tick,
-                    Ring::Queue => Event::Queued,
-                });
-            }
-        })
-    }
-}
-
-/// A governor's inbox, made before the governor so that its senders can be handed out.
-pub fn inbox() -> (Ear, mpsc::Receiver<Event>) {
-    let (sender, receiver) = mpsc::channel(INBOX);
-    (Ear(sender), receiver)
-}
 
 /// What a governor rules by, and where it says how things stand.
 pub struct Charge {

@@ -1,9 +1,11 @@
 //! One host: everything wired together, from verified DNA to a listening gateway, and down again.
 //!
-//! [`Body::grow`] prepares the genes and starts the threads (`membrane` for accepting, governing
-//! and control, `cytoplasm` for connections and guests, a slow lane of lower priority).
+//! [`Body::grow`] prepares the genes and starts the [`threads`].
 //! [`Host::serve`] puts the gateway in front and comes back once the first request would be
 //! answered; [`Host::stop`] drains. No decision is made here.
+
+mod body;
+mod threads;
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,19 +13,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cyte_dna::limits::{POLLED_CALLS_PER_CORE, POLLED_CALLS_PER_CORE_MAX};
-use cyte_dna::{Digest, Manifest, SubKey};
-use cyte_engine::compile::Compiler;
-use cyte_engine::{
-    Alarm, Clock, Genome, GenomeConfig, Geometry, Incubator, Lanes, TaskArguments, TaskEnd, Tissue,
-};
-use cyte_gateway::{AccessLog, Claim, FrontLimits, Gateway, Listener, Mount, RouteConflict, Routes};
-use cyte_organism::Nanos;
+use cyte_dna::Manifest;
+use cyte_engine::Tissue;
+use cyte_gateway::{AccessLog, FrontLimits, Gateway, Listener, Mount, RouteConflict, Routes};
 use cyte_organism::constants::Constants;
-use cyte_organism::expressor::Switch;
-use cyte_organism::wish::Dropped;
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
+
+pub use body::{Body, CodeHome, GrowConfig, HeadStart};
+use threads::Threads;
 
 use crate::codes::Code;
 use crate::colony::{Around, Colonist, Overflow, Seat};
@@ -33,246 +31,20 @@ use crate::egg::Egg;
 use crate::error::CliError;
 use crate::event::{EventLog, Happening};
 use crate::flight::Flight;
-use crate::governor::{self, Charge, Ear, Event, Governor, Population, Pressure, Soil};
-use crate::growth::{self, Governed, Grown};
+use crate::governor::{Charge, Ear, Event, Governor, Population, Pressure, Soil};
+use crate::growth::Governed;
 use crate::hormones::Hormone;
-use crate::live::{Live, Polled};
-use crate::loading::{self, Loader};
-use crate::log::{GuestLog, Show};
-use crate::machine::{Machine, Plan};
-use crate::outbound::{self, OutboundConfig};
+use crate::machine::Machine;
 use crate::policies::{Desk, Policies};
 use crate::record::{Diary, Observed, Recorder};
 use crate::state::StateFolder;
-use crate::state::clock::wall_ms;
-use crate::state::rotate::RotatedFile;
-use crate::state::secrets::Secrets;
-use crate::state::trust::Admitted;
 use crate::view::View;
-use crate::voice;
 use crate::wishes::Wishes;
 
-/// How long threads get to end after everything was drained.
-const LAST_MOMENTS: Duration = Duration::from_millis(200);
 /// How long what happened waits to be kept: a host that is killed loses that much at most.
 const COMMIT_EVERY: Duration = Duration::from_secs(1);
-/// How much nicer to others the slow lane's threads are.
-const SLOW_NICENESS: i32 = 10;
 /// Records of this host that may wait for its part in the colony; more are not told to others.
 const RECORDS_COPIED: usize = 4_096;
-/// Threads for what blocks in the kernel, files mostly.
-const BLOCKING_THREADS: usize = 16;
-
-/// What an operator decides about growth.
-#[derive(Debug)]
-pub struct GrowConfig {
-    /// Cells alive at once, where a number was asked for.
-    pub cells: Option<u32>,
-    /// Calls of guests polled at once, at least 2, where a number was asked for.
-    pub polled: Option<u32>,
-    /// CPU that compiling one gene may take, where it is not the usual.
-    pub compile_cpu: Option<Duration>,
-    /// What makes code of genes.
-    pub loader: Loader,
-    /// Where guests' lines are shown.
-    pub show: Show,
-    /// Whether anything is started ahead of a request.
-    pub switch: Switch,
-    /// PEM certificates that outbound requests trust beside the built-in roots.
-    pub extra_roots: Vec<u8>,
-    /// Where compiled code is kept, where it is not the state folder's own: several hosts of one
-    /// process compile once.
-    pub code: Option<CodeHome>,
-}
-
-/// Where compiled code is kept, and the key that it is kept under.
-#[derive(Clone)]
-pub struct CodeHome {
-    folder: PathBuf,
-    key: [u8; 32],
-}
-
-impl std::fmt::Debug for CodeHome {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CodeHome").field("folder", &self.folder).finish_non_exhaustive()
-    }
-}
-
-impl CodeHome {
-    /// The one of a state folder.
-    pub fn of(state: &StateFolder) -> Self {
-        Self { folder: state.code_path(), key: *state.host_key().derive(SubKey::CodeCache).as_bytes() }
-    }
-}
-
-/// What can be begun before anything is known about the DNA: the machine looked at, and the longest
-/// step of a start, the plain engine's pool, on a thread of its own.
-#[derive(Debug)]
-pub struct HeadStart {
-    machine: Machine,
-    incubator: Option<Incubator>,
-}
-
-impl HeadStart {
-    /// Begins; `cells` as in [`GrowConfig`]. The DNA may turn out to need another plan, then this
-    /// was in vain.
-    pub fn take(cells: Option<u32>) -> Self {
-        let machine = Machine::look();
-        Self::on(machine, cells)
-    }
-
-    /// Begins as one of `hosts` that share the machine's memory and descriptors.
-    pub fn share(hosts: u32, cells: Option<u32>) -> Self {
-        Self::on(Machine::look().share(hosts), cells)
-    }
-
-    fn on(machine: Machine, cells: Option<u32>) -> Self {
-        // Without a thread to spare the engine is made later.
-        let incubator = Incubator::start(geometry(machine.plan(1, 1, cells))).ok();
-        Self { machine, incubator }
-    }
-}
-
-fn geometry(plan: Plan) -> Geometry {
-    Geometry { slots: plan.slots, warm_bytes: usize::try_from(plan.warm_bytes).unwrap_or(usize::MAX) }
-}
-
-/// What grows on a state folder, before anything can reach it.
-pub struct Body {
-    /// Where it lives.
-    pub state: StateFolder,
-    /// What it was grown from.
-    pub manifest: Manifest,
-    /// The manifest's digest.
-    pub digest: Digest,
-    /// The genes, by name.
-    pub grown: Vec<Grown>,
-    /// What the machine allows.
-    pub machine: Machine,
-    /// What follows from it.
-    pub plan: Plan,
-    /// The living part.
-    pub genome: Arc<Genome>,
-    /// What happened.
-    pub events: Arc<EventLog>,
-    /// What keeps it across restarts, once the host serves.
-    pub recorder: Arc<Recorder>,
-    /// What guests said.
-    pub logs: Arc<GuestLog>,
-    /// What guests name and never see.
-    pub secrets: Arc<Secrets>,
-    /// What sends their outbound requests.
-    pub client: Arc<outbound::Client>,
-    /// What is wanted of the genes.
-    pub wishes: Arc<Wishes>,
-    /// What operators turned.
-    pub live: Arc<Live>,
-    /// Whether anything is started ahead of a request.
-    pub switch: Switch,
-    /// What operators wished and the DNA no longer allows.
-    pub dropped: Vec<Dropped>,
-    started_ms: u64,
-    clock: Clock,
-    alarm: Arc<Alarm>,
-    ear: Ear,
-    inbox: mpsc::Receiver<Event>,
-    threads: Threads,
-}
-
-impl std::fmt::Debug for Body {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Body").field("grown", &self.grown).finish_non_exhaustive()
-    }
-}
-
-impl Body {
-    /// Grows `admitted` on `state`. `tell` hears of each gene as it becomes ready.
-    ///
-    /// # Errors
-    /// [`Code::Routes`] for two genes on one route, [`Code::Component`] and [`Code::Prepare`] for
-    /// genes, [`Code::Machine`] for threads, [`Code::State`] for files.
-    pub fn grow(
-        state: StateFolder,
-        admitted: Admitted,
-        config: GrowConfig,
-        begun: HeadStart,
-        tell: &(dyn Fn(&Grown) + Sync),
-    ) -> Result<Self, CliError> {
-        let HeadStart { machine, incubator } = begun;
-        let manifest = admitted.dna.manifest().clone();
-        check_routes(&manifest)?;
-        let events = EventLog::new(Some(open_log(&state, "events.jsonl")?));
-        let (recorder, started_ms) = (Recorder::new(), wall_ms());
-        events.tell(recorder.clone());
-        voice::record_in(&events);
-        record_start(&events, &admitted, config.loader);
-        let inspections = growth::inspect(&admitted, machine.cores)?;
-        let (wishes, dropped) = Wishes::load(state.head(), &manifest.genes, wall_ms())?;
-        record_dropped(&events, &dropped);
-        let logs = GuestLog::new(Some(open_log(&state, "guests.jsonl")?), config.show);
-        let secrets = Arc::new(Secrets::load(state.head(), state.host_key())?);
-        let (ear, inbox) = governor::inbox();
-        let threads = Threads::start(machine.cores, config.polled)?;
-        let clock = Clock::start();
-        let plan = machine.plan(manifest.genes.len(), growth::engines(&inspections), config.cells);
-        let alarm = ear.alarm();
-        let code = config.code.unwrap_or_else(|| CodeHome::of(&state));
-        let compiler = config.loader.compiler(loading::compiler(config.compile_cpu)?);
-        let genome = genome(code, plan, incubator, compiler, &threads, clock, alarm.clone())?;
-        let client = client(&secrets, config.extra_roots, threads.cytoplasm())?;
-        let tick = Nanos::from_millis(manifest.policy.hormones.tick_ms.into());
-        let hands = growth::hands(&logs, client.clone(), &ear, tick);
-        let grown = growth::grow(&genome, &state, &admitted, inspections, &hands, machine.cores, tell)?;
-        for gene in &grown {
-            events.record(gene.happening());
-        }
-        let (live, gone) = Live::load(state.head(), &genome, &machine, plan, threads.polled, &grown)?;
-        for limit in gone {
-            events.record(limit.happening());
-        }
-        live.follow(&wishes);
-        let digest = admitted.dna.digest();
-        Ok(Self {
-            state,
-            manifest,
-            digest,
-            grown,
-            machine,
-            plan,
-            genome,
-            events,
-            recorder,
-            logs,
-            secrets,
-            client,
-            wishes: Arc::new(wishes),
-            live: Arc::new(live),
-            switch: config.switch,
-            dropped,
-            started_ms,
-            clock,
-            alarm,
-            ear,
-            inbox,
-            threads,
-        })
-    }
-
-    /// Runs one task gene to its end with this process's standard streams.
-    pub async fn run_task(&self, gene: &Grown, arguments: TaskArguments) -> TaskEnd {
-        let (genome, pre) = (self.genome.clone(), gene.pre.clone());
-        let task = self.threads.cytoplasm().spawn(async move { genome.run_task(&pre, arguments).await });
-        match task.await {
-            Ok(end) => end,
-            Err(error) => TaskEnd::Failed(error.to_string()),
-        }
-    }
-
-    /// The threads that accept, govern and answer the control socket.
-    pub fn membrane(&self) -> &Handle {
-        self.threads.membrane()
-    }
-}
 
 /// What is in front of a body.
 pub struct Front {
@@ -444,110 +216,6 @@ impl Host {
     }
 }
 
-/// The threads of a host.
-struct Threads {
-    membrane: Runtime,
-    cytoplasm: Runtime,
-    slow: Runtime,
-    polled: Polled,
-}
-
-impl Threads {
-    /// `polled` guests may be polled at once, one at least in each lane. The slow lane has threads to
-    /// spare, which sleep until that is raised.
-    fn start(cores: usize, polled: Option<u32>) -> Result<Self, CliError> {
-        let polled = polled.map_or(cores * POLLED_CALLS_PER_CORE, |polled| polled as usize);
-        let inline = cores.min(polled.saturating_sub(1)).max(1);
-        let beside = polled.saturating_sub(inline).max(1);
-        let most = polled.max(cores * POLLED_CALLS_PER_CORE_MAX).max(inline + beside);
-        let spare = most - inline;
-        let build = |builder: &mut Builder| {
-            builder
-                .enable_all()
-                .max_blocking_threads(BLOCKING_THREADS)
-                .build()
-                .map_err(|error| machine_error("cannot start threads", &error))
-        };
-        let membrane = build(Builder::new_multi_thread().worker_threads(1).thread_name("membrane"))?;
-        let cytoplasm = build(Builder::new_multi_thread().worker_threads(inline).thread_name("cytoplasm"))?;
-        let slow = build(
-            Builder::new_multi_thread().worker_threads(spare).thread_name("slow-lane").on_thread_start(
-                || {
-                    // On Linux this is one thread's own; without it the lane is only less fair.
-                    let _ = rustix::process::nice(SLOW_NICENESS);
-                },
-            ),
-        )?;
-        let count = |threads: usize| u32::try_from(threads).unwrap_or(u32::MAX);
-        let polled = Polled { inline: count(inline), default: count(inline + beside), most: count(most) };
-        Ok(Self { membrane, cytoplasm, slow, polled })
-    }
-
-    fn membrane(&self) -> &Handle {
-        self.membrane.handle()
-    }
-
-    fn cytoplasm(&self) -> &Handle {
-        self.cytoplasm.handle()
-    }
-
-    /// Ends what holds the state folder first, then the guests. One that still computes is waited
-    /// for a moment and then left to the end of the process: nobody waits for its answer any more.
-    fn stop(self) {
-        for threads in [self.membrane, self.cytoplasm, self.slow] {
-            threads.shutdown_timeout(LAST_MOMENTS);
-        }
-    }
-}
-
-fn genome(
-    code: CodeHome,
-    plan: Plan,
-    incubator: Option<Incubator>,
-    compiler: Option<Compiler>,
-    threads: &Threads,
-    clock: Clock,
-    alarm: Arc<Alarm>,
-) -> Result<Arc<Genome>, CliError> {
-    let config = GenomeConfig {
-        geometry: geometry(plan),
-        memory_max: plan.memory_max,
-        cells_max: plan.cells_max,
-        code_folder: code.folder,
-        code_key: code.key,
-        compiler,
-        lanes: Lanes {
-            cytoplasm: threads.cytoplasm().clone(),
-            slow: threads.slow.handle().clone(),
-            slow_at_once: threads.polled.default - threads.polled.inline,
-        },
-        clock,
-        alarm,
-    };
-    Genome::new(config, incubator).map_err(|error| machine_error("cannot start the pulse", &error))
-}
-
-/// Sends what genes may send; fills in secrets from this host's own.
-fn client(
-    secrets: &Arc<Secrets>,
-    extra_roots: Vec<u8>,
-    on: &Handle,
-) -> Result<Arc<outbound::Client>, CliError> {
-    let secrets = secrets.clone();
-    let config = OutboundConfig { extra_roots, ..OutboundConfig::default() };
-    let client = outbound::Client::new(config, Arc::new(move |_gene, name| secrets.get(name)), on.clone());
-    let client = client
-        .map_err(|error| CliError::new(Code::Machine, "cannot make outbound requests", error.to_string()))?;
-    Ok(Arc::new(client))
-}
-
-/// Two genes on one route are told apart before anything is compiled.
-fn check_routes(manifest: &Manifest) -> Result<(), CliError> {
-    let claim =
-        |gene: &cyte_dna::Gene| Claim { gene: gene.name.clone(), routes: gene.routes.clone(), mount: () };
-    Routes::build(manifest.genes.iter().map(claim).collect()).map(drop).map_err(|error| conflict(&error))
-}
-
 fn conflict(error: &RouteConflict) -> CliError {
     let what = format!("cannot mount genes `{}` and `{}`", error.first, error.second);
     CliError::new(Code::Routes, what, format!("both want the route `{}`", error.route))
@@ -626,17 +294,6 @@ fn start_recorder(
         .map_err(|error| machine_error("cannot start a thread to keep what happens", &error))
 }
 
-fn open_log(state: &StateFolder, name: &str) -> Result<RotatedFile, CliError> {
-    RotatedFile::open(state.logs()?, name)
-        .map_err(|error| CliError::new(Code::State, format!("cannot write `{name}`"), error.to_string()))
-}
-
-fn record_start(events: &EventLog, admitted: &Admitted, loader: Loader) {
-    events.record(Happening::Started { version: env!("CARGO_PKG_VERSION").into(), pid: std::process::id() });
-    loading::record_security(events, admitted);
-    loading::record_loader(events, loader);
-}
-
 /// What the host's part in the colony is made from.
 fn around(view: &Arc<View>, tissues: &[Arc<Tissue>], overflow: Arc<Overflow>) -> Around {
     Around {
@@ -701,17 +358,6 @@ pub fn seed() -> Result<u64, CliError> {
     getrandom::fill(&mut seed)
         .map_err(|error| CliError::new(Code::Machine, "cannot draw random bytes", error.to_string()))?;
     Ok(u64::from_le_bytes(seed))
-}
-
-fn record_dropped(events: &EventLog, dropped: &[Dropped]) {
-    for Dropped { why, .. } in dropped {
-        events.record(Happening::WishDropped {
-            gene: why.gene.to_string(),
-            field: why.field.to_owned(),
-            asked: why.asked.clone(),
-            allowed: why.allowed.clone(),
-        });
-    }
 }
 
 fn machine_error(what: &str, error: &io::Error) -> CliError {

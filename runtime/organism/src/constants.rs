@@ -42,6 +42,9 @@ pub const CROWD_HALF_LIFE: Nanos = Nanos::from_millis(100);
 /// Cells that may wait for a core, beyond one for each core, before some go.
 pub const CROWD_MAX: f64 = 0.75;
 
+/// How many times sooner, at most, a surplus dies that holds more memory than may stay warm.
+pub const HASTE_MAX: f64 = 9.0;
+
 /// The heaviest a hormone that a guest releases can weigh, against 1 of the host's own report.
 pub const RELEASE_WEIGHT: f64 = 0.25;
 

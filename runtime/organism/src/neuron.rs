@@ -77,6 +77,7 @@ impl Host {
             run_delay: nanos(self.run_delay_us),
             busy_permille: self.busy_permille,
             cores: self.cores,
+            warm_mib: 0,
         }
     }
 }

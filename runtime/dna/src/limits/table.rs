@@ -227,7 +227,7 @@ table! {
     "memory-of-all-cells" None Rule("half of the memory of the cgroup or machine"), "live", Some("cyte_cells_memory_refused_total"), Some("cyte_engine::limiter::tests::the_memory_of_all_cells_is_bounded_and_comes_back"),
         "the host itself and the page cache need the rest; counted as growth above the image + 64 KiB a cell, corrected by RSS";
     "kept-warm" Bytes Number(KEPT_WARM_BYTES), "nobody", None, Some("cyte::machine::tests::what_stays_warm_is_one_budget_for_all_engines"),
-        "pages kept after use make reuse fast and idle hosts heavy; over both engines";
+        "pages kept after use make reuse fast and idle hosts heavy; over both engines, a quarter of it for cells that rest";
     "wait-for-capacity" Milliseconds Number(WAIT_FOR_CAPACITY_MS), "DNA, live, call", Some("cyte_waits_expired_total"), Some("all::cases::hostile::capacity::who_waits_too_long_is_told_to_come_back"),
         "long enough to grow a cell, short enough to tell a client the truth";
     "standing-queue" Milliseconds Number(QUEUE_STANDS_MS), "nobody", Some("cyte_waiters_shed_total"), Some("all::cases::hostile::capacity::newcomers_are_refused_at_once_when_the_queue_stands"),

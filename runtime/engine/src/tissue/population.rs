@@ -102,6 +102,8 @@ pub struct Tally {
     pub target: Nanos,
     /// Its strength against other genes, as the DNA says; 0 counts as 1.
     pub weight: u32,
+    /// Memory of its cells that hold no message, in bytes.
+    pub resting_bytes: u64,
     /// What the gene's own signal says, where a report counts.
     pub signal: Option<SignalNow>,
 }
@@ -114,7 +116,7 @@ impl Tissue {
     /// is asked for.
     pub fn look(&self, cells: &mut Vec<Reading>) -> Tally {
         cells.clear();
-        let (mut carried, mut stalled, mut eldest) = (0, 0, None::<Birth>);
+        let (mut carried, mut stalled, mut resting_bytes, mut eldest) = (0, 0, 0, None::<Birth>);
         for entry in &self.alive {
             let vitals = entry.value();
             let reading = self.reading(vitals);
@@ -125,9 +127,12 @@ impl Tissue {
                 eldest = Some(vitals.birth);
             }
             stalled += u32::from(reading.phase == Phase::Ready && vitals.waits_for_core());
+            if reading.inflight == 0 {
+                resting_bytes += vitals.memory();
+            }
             cells.push(reading);
         }
-        let tally = Tally { stalled, ..self.tally(cells, carried, eldest) };
+        let tally = Tally { stalled, resting_bytes, ..self.tally(cells, carried, eldest) };
         cells.sort_unstable_by_key(|reading| reading.niche);
         tally
     }
@@ -168,6 +173,7 @@ impl Tissue {
             held: Nanos(self.work.held.load(Relaxed)),
             computed: Nanos(self.work.computed.load(Relaxed)),
             stalled: 0,
+            resting_bytes: 0,
             activation: Nanos(self.work.activation.load(Relaxed)),
             worn: counts.worn,
             born,

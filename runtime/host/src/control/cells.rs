@@ -7,7 +7,7 @@ use http::{Response, StatusCode};
 use serde_json::json;
 use tokio::sync::oneshot;
 
-use super::server::{Body, answered, failed};
+use super::reply::{Body, answered, failed};
 use super::{HostView, governed};
 use crate::codes::Code;
 use crate::error::CliError;

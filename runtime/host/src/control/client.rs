@@ -8,6 +8,7 @@ use http::{Method, Request, Response};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use tokio::net::UnixStream;
 
@@ -18,6 +19,8 @@ use crate::error::{CliError, chain};
 const ANSWER: Duration = Duration::from_secs(10);
 /// The largest answer, and the longest line of a followed one, in bytes.
 const ANSWER_MAX: usize = 64 * 1024 * 1024;
+/// What is escaped in a step of a path.
+const STEP: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
 
 /// A running host that can be asked.
 #[derive(Debug)]
@@ -167,15 +170,7 @@ fn lost(socket: &Path, why: &str) -> CliError {
 
 /// `text` as one step of a path: everything but plain characters escaped.
 pub fn escape(text: &str) -> String {
-    use std::fmt::Write as _;
-    text.bytes().fold(String::new(), |mut path, byte| {
-        if byte.is_ascii_alphanumeric() || b"-_.".contains(&byte) {
-            path.push(char::from(byte));
-        } else {
-            let _ = write!(path, "%{byte:02x}");
-        }
-        path
-    })
+    utf8_percent_encode(text, STEP).to_string()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use cyte_organism::flight::Recording;
 use http::{Response, StatusCode};
 use tokio::sync::oneshot;
 
-use super::server::{Body, binary, failed};
+use super::reply::{Body, binary, failed};
 use super::{HostView, governed};
 use crate::codes::Code;
 use crate::error::CliError;

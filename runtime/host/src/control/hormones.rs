@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use super::server::{Body, answered, failed, object};
+use super::reply::{Body, answered, failed, object};
 use super::{HostView, governed};
 use crate::codes::Code;
 use crate::error::CliError;

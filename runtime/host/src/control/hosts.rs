@@ -6,7 +6,8 @@ use http::{Response, StatusCode};
 use serde_json::Value;
 
 use super::HostView;
-use super::server::{Body, answered, failed, object, unescape};
+use super::query::unescape;
+use super::reply::{Body, answered, failed, object};
 use crate::codes::Code;
 use crate::error::CliError;
 

@@ -12,7 +12,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::HostView;
-use super::server::{Body, answered, failed, unescape};
+use super::query::unescape;
+use super::reply::{Body, answered, failed};
 use crate::codes::Code;
 use crate::error::CliError;
 

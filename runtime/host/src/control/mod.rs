@@ -2,7 +2,7 @@
 //!
 //! The socket is the user's alone: its folder is 0700, it is 0600, and every connection's peer
 //! must be the same user or root. What the host knows comes through [`HostView`], so that nothing
-//! here knows cells or genes. `server` answers, `client` asks, `find` tells which host is meant.
+//! here knows cells or genes. `server` finds who answers, `client` asks, `find` tells which host is meant.
 
 mod cells;
 pub mod client;
@@ -13,6 +13,9 @@ mod hormones;
 mod hosts;
 mod limits;
 mod observed;
+mod pages;
+mod query;
+mod reply;
 pub mod server;
 mod wishes;
 

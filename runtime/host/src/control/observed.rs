@@ -12,7 +12,8 @@ use http::{Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::server::{Body, Follower, Query, failed, followed, line, object};
+use super::query::Query;
+use super::reply::{Body, Follower, failed, followed, line, object};
 use crate::codes::Code;
 use crate::error::CliError;
 use crate::record::{Recorder, value};

@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::HostView;
-use super::server::{Body, Follower, Query, answered, failed, followed, line, unescape};
+use super::query::{Query, unescape};
+use super::reply::{Body, Follower, answered, failed, followed, line};
 use crate::codes::Code;
 use crate::error::CliError;
 use crate::wishes::{FILE_MAX, Wishes, definition_value};

@@ -7,6 +7,8 @@ use cyte_organism::Nanos;
 use cyte_organism::law::HostSample;
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::machine::RESTING_BYTES;
+
 /// What the tissues of a host stand on.
 pub trait Ground: Send {
     /// What there is now, and what was used since the last look.
@@ -61,6 +63,7 @@ impl Ground for Soil {
             run_delay: self.genome.run_delay(),
             busy_permille: self.busy_permille(now),
             cores: self.cores,
+            warm_mib: (RESTING_BYTES >> 20) as u32,
         }
     }
 

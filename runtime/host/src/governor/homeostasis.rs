@@ -301,6 +301,7 @@ fn sample<'a>((at, (seen, service)): (usize, (&'a Seen, &Service)), truth: f64) 
         activation: tally.activation,
         retired: tally.worn,
         signal: tally.signal.map_or(0, |signal| signal.millicells),
+        resting_mib: u32::try_from(tally.resting_bytes >> 20).unwrap_or(u32::MAX),
     }
 }
 

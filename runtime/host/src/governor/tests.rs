@@ -1,12 +1,19 @@
 //! The loop against tissues of which the test says what is there.
 
+use super::ear::INBOX;
 use super::*;
 use crate::state::StateFolder;
 use crate::state::tests::scratch;
 use crate::wishes::Wishes;
 use cyte_dna::{Blob, Expression, Gene, Role};
+use cyte_engine::capability::control::Refused;
+use cyte_engine::{HormoneLevels, Verdict, Zombie};
+use cyte_organism::Reading;
 use cyte_organism::expressor::Switch;
+use cyte_organism::law::Demand;
+use cyte_organism::phenotype::Cause;
 use std::sync::Mutex;
+use tokio::sync::oneshot;
 
 /// A tissue of which the test says what is there, and which notes what is asked of it: cells to
 /// make and cells to end.

@@ -25,6 +25,7 @@ pub(super) struct Counts {
     pub(super) activation: Nanos,
     pub(super) retired: u64,
     pub(super) signal: u64,
+    pub(super) resting_mib: u32,
 }
 
 impl Counts {
@@ -40,9 +41,22 @@ impl Counts {
             activation,
             retired,
             signal,
+            resting_mib,
             ..
         } = *sample;
-        Self { queued, peak, head, arrived, service, computing, stalled, activation, retired, signal }
+        Self {
+            queued,
+            peak,
+            head,
+            arrived,
+            service,
+            computing,
+            stalled,
+            activation,
+            retired,
+            signal,
+            resting_mib,
+        }
     }
 }
 
@@ -82,8 +96,19 @@ pub(super) struct Known {
 impl Known {
     /// This as the law takes it.
     pub(super) fn sample(&self, class: ClassId) -> ClassSample<'_> {
-        let Counts { queued, peak, head, arrived, service, computing, stalled, activation, retired, signal } =
-            self.counts;
+        let Counts {
+            queued,
+            peak,
+            head,
+            arrived,
+            service,
+            computing,
+            stalled,
+            activation,
+            retired,
+            signal,
+            resting_mib,
+        } = self.counts;
         ClassSample {
             class,
             cells: &self.cells,
@@ -97,6 +122,7 @@ impl Known {
             activation,
             retired,
             signal,
+            resting_mib,
         }
     }
 }
@@ -279,6 +305,7 @@ mod tests {
             activation: Nanos(0),
             retired: 0,
             signal: 0,
+            resting_mib: 0,
         }
     }
 

@@ -18,7 +18,7 @@ use crate::Nanos;
 
 const MAGIC: &[u8; 8] = b"CYTEFLY\n";
 /// The version of the format that this code writes and reads.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 const HEAD: usize = 8 + 4 + 8;
 const DIGEST: usize = 32;
 /// The longest name of a version that a recording may carry, in bytes.

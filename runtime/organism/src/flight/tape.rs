@@ -261,6 +261,7 @@ mod tests {
             activation: Nanos(1),
             retired: 0,
             signal: 0,
+            resting_mib: 0,
         };
         law.run(now, HostSample { room: 100, ..HostSample::default() }, &[sample], &mut Vec::new());
     }

@@ -76,6 +76,8 @@ pub(crate) struct Class {
     pub(crate) computes: bool,
     /// Cells that wait for a core, averaged, above those that the cores can take up without a gap.
     pub(crate) crowd: f64,
+    /// Its part of the memory that rests above what may, see [`super::glut`].
+    pub(crate) glut: f64,
     /// See [`super::Demand::soon_ppm`].
     pub(crate) soon_ppm: u32,
     peak: Peak,
@@ -106,6 +108,7 @@ impl Class {
             useful: u32::MAX,
             computes: false,
             crowd: 0.0,
+            glut: 0.0,
             soon_ppm: 0,
             peak: Peak::default(),
             is_known: false,
@@ -321,14 +324,14 @@ impl Class {
                 growth += constants.gain * felt.fast;
             }
             if now.since(member.reading.since) >= constants.min_age {
-                rate += (-felt.fast.max(felt.slow) - constants.die_above).max(0.0);
+                rate += (-felt.fast.max(felt.slow - self.glut) - constants.die_above).max(0.0);
             }
         }
         let living = f64::from(self.census.living());
         let ready = f64::from(self.census.ready);
         let wanted = constants.wanted(demand, self.spec.slots);
         growth = if self.census.ready > 0 { growth * living / ready } else { self.seed(wanted) };
-        let mut death_rate = rate * 1e9 / constants.death.0.max(1) as f64;
+        let mut death_rate = (1.0 + self.glut) * rate * 1e9 / constants.death.0.max(1) as f64;
         if let Some((Advice::Target(target), _)) = self.advice {
             growth = (f64::from(target) - living).max(0.0);
             // All of the surplus at once: who replaces the law answers for it, inside the caps.

@@ -23,6 +23,8 @@
 //!   where there were 49). The price is a wait of some 4 ms at 99.9 %.
 //! - A surplus is judged by the peak of the last second, not by the mean: who was needed a moment ago
 //!   stays. Half to a third of the births, for 1 % more cell-seconds.
+//! - A surplus that holds more memory than may stay warm dies sooner, by as many times as it is too
+//!   much, and is judged less by what it remembers: what a burst filled comes back in seconds.
 //! - Full cores are told by their use as well as by run delay, and before either tells: a class
 //!   whose requests compute grows to no more cells than the cores can drive at once, and one. A
 //!   signal of full cores comes some 100 ms late, and by then a queue has called for many.
@@ -36,6 +38,7 @@
 
 mod class;
 mod decision;
+mod glut;
 mod grow;
 mod peak;
 mod shrink;
@@ -57,6 +60,7 @@ use crate::{Nanos, endocrine::check_bias};
 use class::Class;
 pub use class::View;
 pub use decision::{Act, Cause, Decision, Trace};
+use glut::Glut;
 
 /// A class's number on this host, for as long as the host knows the gene.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -90,6 +94,8 @@ pub struct ClassSample<'a> {
     pub retired: u64,
     /// What the gene's own signal says, in thousandths of one cell's load.
     pub signal: u64,
+    /// Memory of its cells that hold no message, in whole MiB.
+    pub resting_mib: u32,
 }
 
 /// What the host counted of itself.
@@ -106,6 +112,8 @@ pub struct HostSample {
     pub busy_permille: u32,
     /// Cores that cells may use; 0 where the host does not know.
     pub cores: u32,
+    /// Memory that cells of all classes may hold at rest and do no harm, in MiB; 0 = any.
+    pub warm_mib: u32,
 }
 
 /// What a request may do on its own path, as the law last published it.
@@ -316,8 +324,10 @@ impl Law {
         self.cores = host.cores;
         self.note_cores(now, elapsed, host);
         self.fill_budgets(elapsed);
+        let glut = Glut::of(host, samples);
         for sample in samples {
             if let Some(class) = self.classes.get_mut(&sample.class) {
+                class.glut = glut.part(sample);
                 class.sense(now, elapsed, &self.constants, self.transport, sample);
                 class.weigh_cores(elapsed, host.cores, sample);
             }

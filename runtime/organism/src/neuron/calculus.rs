@@ -157,6 +157,7 @@ impl Stand {
             activation: nanos(class.activation_us),
             retired: class.retired,
             signal: 0,
+            resting_mib: 0,
         }
     }
 }

@@ -202,6 +202,7 @@ fn a_look_holds_what_the_law_was_shown() {
         activation: Nanos::from_millis(3),
         retired: 1,
         signal: 0,
+        resting_mib: 0,
     };
     let now = Nanos::from_millis(100);
     let shown = Sample::of(now, "web", &ClassSpec::default(), &sample, 9, Nanos::from_millis(5));

@@ -468,6 +468,7 @@ impl Plant {
             run_delay: self.cores.run_delay(),
             busy_permille: self.cores.busy_permille(self.now),
             cores: self.host.cores,
+            warm_mib: 0,
         };
         let (now, t, wake) = (self.now, self.seconds(), self.host.wake_ms);
         let ahead = t + (wake * (1.0 + self.host.spread) + 20.0) / 1e3;

@@ -105,6 +105,7 @@ impl Tissue {
             activation,
             retired: 0,
             signal: 0,
+            resting_mib: 0,
         }
     }
 

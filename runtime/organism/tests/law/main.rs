@@ -14,6 +14,7 @@ mod cost;
 mod delay;
 mod equality;
 mod flight;
+mod memory;
 mod sharing;
 mod signal;
 mod targets;

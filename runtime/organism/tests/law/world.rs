@@ -17,6 +17,8 @@ pub(crate) struct Tissue {
     pub(crate) arrived: u64,
     pub(crate) retired: u64,
     pub(crate) signal: u64,
+    /// Memory of each cell.
+    pub(crate) cell_mib: u32,
 }
 
 impl Tissue {
@@ -41,6 +43,11 @@ impl Tissue {
         self.count(Phase::Ready) + self.count(Phase::Pending)
     }
 
+    fn resting_mib(&self) -> u32 {
+        let rests = |cell: &&Reading| cell.phase != Phase::Pending && cell.inflight == 0;
+        self.cells.iter().filter(rests).count() as u32 * self.cell_mib
+    }
+
     pub(crate) fn set_loads(&mut self, inflight: u32) {
         for cell in &mut self.cells {
             cell.inflight = inflight;
@@ -63,6 +70,7 @@ pub(crate) struct World {
     pub(crate) cores: u32,
     pub(crate) computing: Nanos,
     pub(crate) activation: Nanos,
+    pub(crate) warm_mib: u32,
     pub(crate) decisions: Vec<Decision>,
 }
 
@@ -84,6 +92,7 @@ impl World {
             cores: 0,
             computing: Nanos(0),
             activation: Nanos::from_millis(3),
+            warm_mib: 0,
             decisions: Vec::new(),
         }
     }
@@ -117,6 +126,7 @@ impl World {
                 activation: self.activation,
                 retired: tissue.retired,
                 signal: tissue.signal,
+                resting_mib: tissue.resting_mib(),
             })
             .collect();
         let host = HostSample {
@@ -125,6 +135,7 @@ impl World {
             run_delay: self.run_delay,
             busy_permille: 0,
             cores: self.cores,
+            warm_mib: self.warm_mib,
         };
         self.law.run(self.now, host, &samples, &mut self.decisions);
         for decision in self.decisions.clone() {
