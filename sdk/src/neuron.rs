@@ -77,6 +77,12 @@ pub struct Host {
     pub busy_permille: u32,
     /// Cores that cells may use; 0 where the host does not know.
     pub cores: u32,
+    /// Memory that cells may hold at rest and do no harm, in MiB; 0 = any.
+    pub warm_mib: u32,
+    /// Memory of all cells, in bytes; 0 where the host does not know.
+    pub memory: u64,
+    /// What of it they may use, in bytes; 0 where the host does not know.
+    pub memory_max: u64,
 }
 
 /// One class: all cells of one gene on this host. A message is *inside* from the moment a cell took
@@ -124,6 +130,16 @@ pub struct Sample {
     /// Message-microseconds inside and waiting since the host started: the difference between two
     /// looks, divided by the time between them, is the mean concurrency.
     pub concurrency_us: u64,
+    /// Cells whose guest computes and waits for a core right now.
+    pub stalled: u32,
+    /// What the gene's own signal says, in thousandths of one cell's load; 0 where it has none.
+    pub signal: u64,
+    /// Memory of its cells, in bytes; 0 where the host does not know.
+    pub memory: u64,
+    /// The part of it whose cells hold no message, in whole MiB.
+    pub resting_mib: u32,
+    /// Cells that died since the host started: by a trap, a breach or a message that was given up.
+    pub died: u64,
 }
 
 impl Sample {

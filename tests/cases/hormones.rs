@@ -162,3 +162,28 @@ fn a_neuron_is_asked_and_obeyed() {
         assert_eq!(connection.response().unwrap().status, 200);
     }
 }
+
+/// What a neuron is shown beside the law's numbers: the memory of cells and of the host, and who died.
+#[test]
+fn a_neuron_sees_memory_and_deaths() {
+    const HEIR: &str = r#"
+[organism]
+name = "heirs"
+[gene.heir]
+source = "{panic}"
+route = "/..."
+reuse = 100000
+[gene.mind]
+source = "{odd-neuron}"
+neuron = "replace"
+"#;
+    let folder = project(HEIR);
+    let host = Host::start(folder.path());
+    for _ in 0..3 {
+        assert_eq!(host.get("/panic").status, 502);
+    }
+    until("one for each that died, and one", || {
+        assert_eq!(host.get("/").status, 200);
+        (cells(&host) == 4).then_some(())
+    });
+}

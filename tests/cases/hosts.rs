@@ -71,6 +71,29 @@ fn the_genes_of_a_dead_host_live_elsewhere_in_under_three_seconds() {
     village.stop();
 }
 
+/// A gene that the DNA marks lives on every host, once.
+#[test]
+fn a_gene_that_the_dna_marks_lives_on_every_host() {
+    const MARKED: &str = r#"
+[organism]
+name = "marked"
+[gene.guard]
+source = "{echo}"
+route = "/..."
+reuse = 1000
+express = { every-host = true }
+"#;
+    let village = Village::start(MARKED, 3, &[]);
+    for number in 1..=3 {
+        until("one cell", || {
+            let cells = village.ask_host(number, &["ps"])["cells"].as_array().unwrap().len();
+            (cells == 1).then_some(())
+        });
+        assert_eq!(village.get(number, "/"), 200);
+    }
+    village.stop();
+}
+
 /// What happens on one host is in every other's phenotype within about a second of being told.
 #[test]
 fn events_of_one_host_are_known_on_the_others() {

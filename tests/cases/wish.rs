@@ -389,3 +389,16 @@ fn a_gene_marked_for_cells_has_one_on_this_host_always() {
     let said = host.cyte(["apply", "-"]).stdin("[gene.panic]\ncount = 2\nexpressor = \"cell\"\n").run();
     assert!(said.refused(1, "E406").contains("exactly 1"));
 }
+
+/// The DNA marks it, and then no operator wishes it otherwise.
+#[test]
+fn a_gene_that_the_dna_marks_has_one_cell_on_every_host() {
+    let folder = project(
+        "[organism]\nname = \"cells\"\n[gene.panic]\nsource = \"{panic}\"\nroute = \"/...\"\nreuse = 9\nexpress = { every-host = true }\n",
+    );
+    let host = Host::start(folder.path());
+    has(&host, "panic", 1);
+    let said = host.cyte(["apply", "-"]).stdin("[gene.panic]\ncount = 2\n").run();
+    assert!(said.refused(4, "E407").contains("does not allow expressor `population`"));
+    has(&host, "panic", 1);
+}

@@ -458,4 +458,12 @@ pub struct Expression {
     pub max: Option<u32>,
     /// Where they are counted.
     pub scope: Scope,
+    /// One cell on every host, always, no more and no fewer (seed 000, "a single instance of any gene
+    /// marked"). `min` and `max` are 1 then, `scope` is local.
+    pub every_host: bool,
+}
+
+impl Expression {
+    /// One cell on every host.
+    pub const EVERY_HOST: Self = Self { min: 1, max: Some(1), scope: Scope::Local, every_host: true };
 }

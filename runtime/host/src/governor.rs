@@ -370,7 +370,7 @@ impl Governor {
         if let Some(neuron) = &self.neuron {
             let names = self.populations.iter().map(|tissue| tissue.gene().as_str());
             // It answers when it can; whether it may be asked now is its own affair.
-            neuron.ask(now, self.homeostasis.look(now, host, names));
+            neuron.ask(now, self.homeostasis.look(now, host, self.ground.memory(), names));
         }
         !decisions.is_empty()
     }

@@ -387,7 +387,7 @@ mod tests {
     fn genes(max: u32) -> [Gene; 2] {
         ["back", "front"].map(|name| {
             let mut gene = Gene::new(name.parse().unwrap(), Role::Drone, Blob::of(name.as_bytes()));
-            gene.express = Expression { min: 0, max: Some(max), scope: Scope::Local };
+            gene.express = Expression { min: 0, max: Some(max), scope: Scope::Local, every_host: false };
             gene
         })
     }

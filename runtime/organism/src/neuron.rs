@@ -51,11 +51,17 @@ pub struct Host {
     pub busy_permille: u32,
     /// Cores that cells may use; 0 = not known.
     pub cores: u32,
+    /// Memory that cells may hold at rest and do no harm, in MiB; 0 = any.
+    pub warm_mib: u32,
+    /// Memory of all cells, in bytes; 0 where the host does not know.
+    pub memory: u64,
+    /// What of it they may use, in bytes; 0 where the host does not know.
+    pub memory_max: u64,
 }
 
 impl Host {
-    /// What the law was shown, for a neuron.
-    pub fn of(now: Nanos, host: HostSample) -> Self {
+    /// What the law was shown, for a neuron; `memory` is what cells have and may have, in bytes.
+    pub fn of(now: Nanos, host: HostSample, (memory, memory_max): (u64, u64)) -> Self {
         Self {
             now_us: micros(now),
             stems: host.stems,
@@ -63,6 +69,9 @@ impl Host {
             run_delay_us: micros(host.run_delay),
             busy_permille: host.busy_permille,
             cores: host.cores,
+            warm_mib: host.warm_mib,
+            memory,
+            memory_max,
         }
     }
 
@@ -77,7 +86,7 @@ impl Host {
             run_delay: nanos(self.run_delay_us),
             busy_permille: self.busy_permille,
             cores: self.cores,
-            warm_mib: 0,
+            warm_mib: self.warm_mib,
         }
     }
 }
@@ -125,19 +134,32 @@ pub struct Sample {
     pub peak: u32,
     /// Message-microseconds inside and waiting since the host started.
     pub concurrency_us: u64,
+    /// Cells whose guest computes and waits for a core right now.
+    pub stalled: u32,
+    /// What the gene's own signal says, in thousandths of one cell's load; 0 where it has none.
+    pub signal: u64,
+    /// Memory of its cells, in bytes; 0 where the host does not know.
+    pub memory: u64,
+    /// The part of it whose cells hold no message, in whole MiB.
+    pub resting_mib: u32,
+    /// Cells that died since the host started: by a trap, a breach or a message that was given up.
+    pub died: u64,
+}
+
+/// What a neuron sees of a class and the law does not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Beside {
+    /// The sum of all times that messages were inside or waiting.
+    pub concurrency: Nanos,
+    /// See [`Sample::memory`].
+    pub memory: u64,
+    /// See [`Sample::died`].
+    pub died: u64,
 }
 
 impl Sample {
-    /// What the law was shown of a class at `now`, for a neuron. `peak` and `concurrency` (the sum
-    /// of all times that messages were inside or waiting) are what the law does not need.
-    pub fn of(
-        now: Nanos,
-        gene: &str,
-        spec: &ClassSpec,
-        sample: &ClassSample<'_>,
-        peak: u32,
-        concurrency: Nanos,
-    ) -> Self {
+    /// What the law was shown of a class at `now`, for a neuron, and what is `beside` it.
+    pub fn of(now: Nanos, gene: &str, spec: &ClassSpec, sample: &ClassSample<'_>, beside: Beside) -> Self {
         let count = |phase| cells(sample.cells.iter().filter(|cell: &&Reading| cell.phase == phase).count());
         let ready = sample.cells.iter().filter(|cell| cell.phase == Phase::Ready);
         Self {
@@ -159,8 +181,13 @@ impl Sample {
             wait_target_ms: spec.wait_target_ms,
             weight: spec.weight,
             core: spec.core,
-            peak,
-            concurrency_us: micros(concurrency),
+            peak: sample.peak,
+            concurrency_us: micros(beside.concurrency),
+            stalled: sample.stalled,
+            signal: sample.signal,
+            memory: beside.memory,
+            resting_mib: sample.resting_mib,
+            died: beside.died,
         }
     }
 

@@ -39,6 +39,12 @@ pub mod exports {
                     pub busy_permille: u32,
                     /// Cores that cells may use; 0 where the host does not know.
                     pub cores: u32,
+                    /// Memory that cells may hold at rest and do no harm, in MiB; 0 = any.
+                    pub warm_mib: u32,
+                    /// Memory of all cells, in bytes; 0 where the host does not know.
+                    pub memory: u64,
+                    /// What of it they may use, in bytes; 0 where the host does not know.
+                    pub memory_max: u64,
                 }
                 impl ::core::fmt::Debug for Host {
                     fn fmt(
@@ -52,6 +58,9 @@ pub mod exports {
                             .field("run-delay-us", &self.run_delay_us)
                             .field("busy-permille", &self.busy_permille)
                             .field("cores", &self.cores)
+                            .field("warm-mib", &self.warm_mib)
+                            .field("memory", &self.memory)
+                            .field("memory-max", &self.memory_max)
                             .finish()
                     }
                 }
@@ -100,6 +109,16 @@ pub mod exports {
                     /// Message-microseconds inside and waiting since the host started: the difference between
                     /// two looks, divided by the time between them, is the mean concurrency.
                     pub concurrency_us: u64,
+                    /// Cells whose guest computes and waits for a core right now.
+                    pub stalled: u32,
+                    /// What the gene's own signal says, in thousandths of one cell's load; 0 where it has none.
+                    pub signal: u64,
+                    /// Memory of its cells, in bytes; 0 where the host does not know.
+                    pub memory: u64,
+                    /// The part of it whose cells hold no message, in whole MiB.
+                    pub resting_mib: u32,
+                    /// Cells that died since the host started: by a trap, a breach or a message that was given up.
+                    pub died: u64,
                 }
                 impl ::core::fmt::Debug for Sample {
                     fn fmt(
@@ -127,6 +146,11 @@ pub mod exports {
                             .field("core", &self.core)
                             .field("peak", &self.peak)
                             .field("concurrency-us", &self.concurrency_us)
+                            .field("stalled", &self.stalled)
+                            .field("signal", &self.signal)
+                            .field("memory", &self.memory)
+                            .field("resting-mib", &self.resting_mib)
+                            .field("died", &self.died)
                             .finish()
                     }
                 }
@@ -182,19 +206,22 @@ pub mod exports {
                     arg3: i64,
                     arg4: i32,
                     arg5: i32,
-                    arg6: *mut u8,
-                    arg7: usize,
+                    arg6: i32,
+                    arg7: i64,
+                    arg8: i64,
+                    arg9: *mut u8,
+                    arg10: usize,
                 ) -> *mut u8 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
-                        let result23 = {
-                            let base22 = arg6;
-                            let len22 = arg7;
-                            let mut result22 = _rt::Vec::with_capacity(len22);
-                            for i in 0..len22 {
-                                let base = base22
-                                    .add(i * (112 + 2 * ::core::mem::size_of::<*const u8>()));
-                                let e22 = {
+                        let result28 = {
+                            let base27 = arg9;
+                            let len27 = arg10;
+                            let mut result27 = _rt::Vec::with_capacity(len27);
+                            for i in 0..len27 {
+                                let base = base27
+                                    .add(i * (152 + 2 * ::core::mem::size_of::<*const u8>()));
+                                let e27 = {
                                     let l0 = *base.add(0).cast::<*mut u8>();
                                     let l1 = *base
                                         .add(::core::mem::size_of::<*const u8>())
@@ -264,6 +291,21 @@ pub mod exports {
                                     let l21 = *base
                                         .add(104 + 2 * ::core::mem::size_of::<*const u8>())
                                         .cast::<i64>();
+                                    let l22 = *base
+                                        .add(112 + 2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<i32>();
+                                    let l23 = *base
+                                        .add(120 + 2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<i64>();
+                                    let l24 = *base
+                                        .add(128 + 2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<i64>();
+                                    let l25 = *base
+                                        .add(136 + 2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<i32>();
+                                    let l26 = *base
+                                        .add(144 + 2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<i64>();
                                     Sample {
                                         gene: _rt::string_lift(bytes2),
                                         ready: l3 as u32,
@@ -285,13 +327,18 @@ pub mod exports {
                                         core: _rt::bool_lift(l19 as u8),
                                         peak: l20 as u32,
                                         concurrency_us: l21 as u64,
+                                        stalled: l22 as u32,
+                                        signal: l23 as u64,
+                                        memory: l24 as u64,
+                                        resting_mib: l25 as u32,
+                                        died: l26 as u64,
                                     }
                                 };
-                                result22.push(e22);
+                                result27.push(e27);
                             }
                             _rt::cabi_dealloc(
-                                base22,
-                                len22 * (112 + 2 * ::core::mem::size_of::<*const u8>()),
+                                base27,
+                                len27 * (152 + 2 * ::core::mem::size_of::<*const u8>()),
                                 8,
                             );
                             T_::watch(
@@ -302,38 +349,41 @@ pub mod exports {
                                     run_delay_us: arg3 as u64,
                                     busy_permille: arg4 as u32,
                                     cores: arg5 as u32,
+                                    warm_mib: arg6 as u32,
+                                    memory: arg7 as u64,
+                                    memory_max: arg8 as u64,
                                 },
-                                result22,
+                                result27,
                             )
                         };
-                        let ptr24 = (&raw mut _RET_AREA.0).cast::<u8>();
-                        let vec27 = result23;
-                        let len27 = vec27.len();
-                        let layout27 = _rt::alloc::Layout::from_size_align(
-                                vec27.len() * (8 + 2 * ::core::mem::size_of::<*const u8>()),
+                        let ptr29 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        let vec32 = result28;
+                        let len32 = vec32.len();
+                        let layout32 = _rt::alloc::Layout::from_size_align(
+                                vec32.len() * (8 + 2 * ::core::mem::size_of::<*const u8>()),
                                 ::core::mem::size_of::<*const u8>(),
                             )
                             .unwrap();
-                        let (result27, _cleanup27) = ::wit_bindgen::rt::Cleanup::new(
-                            layout27,
+                        let (result32, _cleanup32) = ::wit_bindgen::rt::Cleanup::new(
+                            layout32,
                         );
-                        if let Some(cleanup) = _cleanup27 {
+                        if let Some(cleanup) = _cleanup32 {
                             cleanup.forget();
                         }
-                        for (i, e) in vec27.into_iter().enumerate() {
-                            let base = result27
+                        for (i, e) in vec32.into_iter().enumerate() {
+                            let base = result32
                                 .add(i * (8 + 2 * ::core::mem::size_of::<*const u8>()));
                             {
-                                let Order { gene: gene25, advice: advice25 } = e;
-                                let vec26 = (gene25.into_bytes()).into_boxed_slice();
-                                let ptr26 = vec26.as_ptr().cast::<u8>();
-                                let len26 = vec26.len();
-                                ::core::mem::forget(vec26);
+                                let Order { gene: gene30, advice: advice30 } = e;
+                                let vec31 = (gene30.into_bytes()).into_boxed_slice();
+                                let ptr31 = vec31.as_ptr().cast::<u8>();
+                                let len31 = vec31.len();
+                                ::core::mem::forget(vec31);
                                 *base
                                     .add(::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len26;
-                                *base.add(0).cast::<*mut u8>() = ptr26.cast_mut();
-                                match advice25 {
+                                    .cast::<usize>() = len31;
+                                *base.add(0).cast::<*mut u8>() = ptr31.cast_mut();
+                                match advice30 {
                                     Advice::Bias(e) => {
                                         *base
                                             .add(2 * ::core::mem::size_of::<*const u8>())
@@ -353,11 +403,11 @@ pub mod exports {
                                 }
                             }
                         }
-                        *ptr24
+                        *ptr29
                             .add(::core::mem::size_of::<*const u8>())
-                            .cast::<usize>() = len27;
-                        *ptr24.add(0).cast::<*mut u8>() = result27;
-                        ptr24
+                            .cast::<usize>() = len32;
+                        *ptr29.add(0).cast::<*mut u8>() = result32;
+                        ptr29
                     }
                 }
                 #[doc(hidden)]
@@ -407,13 +457,14 @@ pub mod exports {
                         const _ : () = { #[unsafe (export_name =
                         "cyte:cell/homeostasis@0.1.0#watch")] unsafe extern "C" fn
                         export_watch(arg0 : i64, arg1 : i32, arg2 : i32, arg3 : i64, arg4
-                        : i32, arg5 : i32, arg6 : * mut u8, arg7 : usize,) -> * mut u8 {
-                        unsafe { $($path_to_types)*:: _export_watch_cabi::<$ty > (arg0,
-                        arg1, arg2, arg3, arg4, arg5, arg6, arg7) } } #[unsafe
-                        (export_name = "cabi_post_cyte:cell/homeostasis@0.1.0#watch")]
-                        unsafe extern "C" fn _post_return_watch(arg0 : * mut u8,) {
-                        unsafe { $($path_to_types)*:: __post_return_watch::<$ty > (arg0)
-                        } } };
+                        : i32, arg5 : i32, arg6 : i32, arg7 : i64, arg8 : i64, arg9 : *
+                        mut u8, arg10 : usize,) -> * mut u8 { unsafe {
+                        $($path_to_types)*:: _export_watch_cabi::<$ty > (arg0, arg1,
+                        arg2, arg3, arg4, arg5, arg6, arg7, arg8, arg9, arg10) } }
+                        #[unsafe (export_name =
+                        "cabi_post_cyte:cell/homeostasis@0.1.0#watch")] unsafe extern "C"
+                        fn _post_return_watch(arg0 : * mut u8,) { unsafe {
+                        $($path_to_types)*:: __post_return_watch::<$ty > (arg0) } } };
                     };
                 }
                 #[doc(hidden)]
@@ -562,20 +613,21 @@ macro_rules! __export_neuron_impl {
         _ : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section
         = "component-type:wit-bindgen:0.63.0:cyte:sdk:neuron:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 563] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 637] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xb6\x03\x01A\x02\x01\
-A\x02\x01B\x0c\x01r\x06\x06now-usw\x05stemsy\x04roomy\x0crun-delay-usw\x0dbusy-p\
-ermilley\x05coresy\x04\0\x04host\x03\0\0\x01r\x14\x04genes\x05readyy\x07pendingy\
-\x08drainingy\x06queuedy\x0chead-wait-usw\x08inflightw\x07arrivedw\x07retiredw\x0a\
-service-usw\x0ccomputing-usw\x0dactivation-usw\x05slotsy\x05leasty\x04mosty\x0ew\
-ait-target-msy\x06weighty\x04core\x7f\x04peaky\x0econcurrency-usw\x04\0\x06sampl\
-e\x03\0\x02\x01q\x02\x04bias\x01z\0\x06target\x01y\0\x04\0\x06advice\x03\0\x04\x01\
-r\x02\x04genes\x06advice\x05\x04\0\x05order\x03\0\x06\x01p\x03\x01p\x07\x01@\x02\
-\x04host\x01\x07classes\x08\0\x09\x04\0\x05watch\x01\x0a\x04\0\x1bcyte:cell/home\
-ostasis@0.1.0\x05\0\x04\0\x0fcyte:sdk/neuron\x04\0\x0b\x0c\x01\0\x06neuron\x03\0\
-\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10wit-bi\
-ndgen-rust\x060.63.0";
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x80\x04\x01A\x02\x01\
+A\x02\x01B\x0c\x01r\x09\x06now-usw\x05stemsy\x04roomy\x0crun-delay-usw\x0dbusy-p\
+ermilley\x05coresy\x08warm-miby\x06memoryw\x0amemory-maxw\x04\0\x04host\x03\0\0\x01\
+r\x19\x04genes\x05readyy\x07pendingy\x08drainingy\x06queuedy\x0chead-wait-usw\x08\
+inflightw\x07arrivedw\x07retiredw\x0aservice-usw\x0ccomputing-usw\x0dactivation-\
+usw\x05slotsy\x05leasty\x04mosty\x0ewait-target-msy\x06weighty\x04core\x7f\x04pe\
+aky\x0econcurrency-usw\x07stalledy\x06signalw\x06memoryw\x0bresting-miby\x04died\
+w\x04\0\x06sample\x03\0\x02\x01q\x02\x04bias\x01z\0\x06target\x01y\0\x04\0\x06ad\
+vice\x03\0\x04\x01r\x02\x04genes\x06advice\x05\x04\0\x05order\x03\0\x06\x01p\x03\
+\x01p\x07\x01@\x02\x04host\x01\x07classes\x08\0\x09\x04\0\x05watch\x01\x0a\x04\0\
+\x1bcyte:cell/homeostasis@0.1.0\x05\0\x04\0\x0fcyte:sdk/neuron\x04\0\x0b\x0c\x01\
+\0\x06neuron\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x07\
+0.262.0\x10wit-bindgen-rust\x060.63.0";
         };
     };
 }

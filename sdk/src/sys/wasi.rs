@@ -86,8 +86,9 @@ pub fn feel<R: Receptor>(levels: ReceptorLevels) {
 }
 
 fn seen(host: NeuronHost) -> neuron::Host {
-    let NeuronHost { now_us, stems, room, run_delay_us, busy_permille, cores } = host;
-    neuron::Host { now_us, stems, room, run_delay_us, busy_permille, cores }
+    let NeuronHost { now_us, stems, room, run_delay_us, busy_permille, cores, warm_mib, memory, memory_max } =
+        host;
+    neuron::Host { now_us, stems, room, run_delay_us, busy_permille, cores, warm_mib, memory, memory_max }
 }
 
 fn class(sample: NeuronSample) -> neuron::Sample {
@@ -112,6 +113,11 @@ fn class(sample: NeuronSample) -> neuron::Sample {
         core: sample.core,
         peak: sample.peak,
         concurrency_us: sample.concurrency_us,
+        stalled: sample.stalled,
+        signal: sample.signal,
+        memory: sample.memory,
+        resting_mib: sample.resting_mib,
+        died: sample.died,
     }
 }
 

@@ -22,8 +22,8 @@ pub fn look(rule: &mut dyn rules::Watch, look: &Look) -> Vec<Order> {
 }
 
 fn host(host: Host) -> rules::Host {
-    let Host { now_us, stems, room, run_delay_us, busy_permille, cores } = host;
-    rules::Host { now_us, stems, room, run_delay_us, busy_permille, cores }
+    let Host { now_us, stems, room, run_delay_us, busy_permille, cores, warm_mib, memory, memory_max } = host;
+    rules::Host { now_us, stems, room, run_delay_us, busy_permille, cores, warm_mib, memory, memory_max }
 }
 
 fn class(sample: &Sample) -> rules::Sample {
@@ -48,6 +48,11 @@ fn class(sample: &Sample) -> rules::Sample {
         core: sample.core,
         peak: sample.peak,
         concurrency_us: sample.concurrency_us,
+        stalled: sample.stalled,
+        signal: sample.signal,
+        memory: sample.memory,
+        resting_mib: sample.resting_mib,
+        died: sample.died,
     }
 }
 

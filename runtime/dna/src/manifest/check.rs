@@ -363,6 +363,9 @@ impl Scope<'_> {
         }
         let most = gene.express.max.unwrap_or(l::CELLS_PER_GENE_MAX);
         self.range("express.min", gene.express.min.into(), 0, most.into())?;
+        if gene.express.every_host && gene.express != Expression::EVERY_HOST {
+            return self.invalid("express", "on every host there is exactly one cell, counted there");
+        }
         self.range("concurrency", gene.concurrency.into(), 1, l::CONCURRENCY_MAX.into())
     }
 

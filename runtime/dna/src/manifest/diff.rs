@@ -158,6 +158,7 @@ impl Diff {
         self.value("express.min", &old.express.min, &new.express.min);
         self.optional("express.max", &old.express.max, &new.express.max);
         self.value("express.scope", &old.express.scope, &new.express.scope);
+        self.value("express.every-host", &old.express.every_host, &new.express.every_host);
         let (before, after) = (&old.limits, &new.limits);
         self.optional("limits.memory", &before.memory.map(human_bytes), &after.memory.map(human_bytes));
         self.optional("limits.cpu", &before.cpu_ms.map(human_ms), &after.cpu_ms.map(human_ms));

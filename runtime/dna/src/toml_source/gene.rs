@@ -573,12 +573,24 @@ impl Reader {
         let Some(table) = self.table(gene, "express") else {
             return Expression::default();
         };
-        self.known_keys(&table, &["min", "max", "scope"]);
+        self.known_keys(&table, &["min", "max", "scope", "every-host"]);
+        if self.boolean(&table, "every-host") == Some(true) {
+            self.alone(&table, "every-host");
+            return Expression::EVERY_HOST;
+        }
         let max = self.number(&table, "max", 1, l::CELLS_PER_GENE_MAX);
         let min = self.number(&table, "min", 0, max.unwrap_or(l::CELLS_PER_GENE_MAX)).unwrap_or(0);
         let scopes = [("local", Scope::Local), ("network", Scope::Network), ("remote", Scope::Remote)];
         let scope = self.word(&table, "scope", &scopes).unwrap_or_default();
-        Expression { min, max, scope }
+        Expression { min, max, scope, every_host: false }
+    }
+
+    /// A key that leaves nothing for others to say.
+    fn alone(&mut self, table: &Table<'_, '_>, key: &str) {
+        for (other, value) in table.entries.iter().filter(|(other, _)| other.get_ref() != key) {
+            let message = format!("`{other}` beside `{key}`, which means exactly one cell on every host");
+            self.faults.push(SourceError::new(value.span(), message, format!("remove {other}")));
+        }
     }
 
     fn build(&mut self, gene: &Table<'_, '_>) -> Option<String> {

@@ -242,6 +242,8 @@ fn values_of_the_wrong_kind_or_size_are_faults() {
         "express = { min = 3, max = 2 }",
         "express = { scope = \"global\" }",
         "express = 1",
+        "express = { every-host = 1 }",
+        "express = { every-host = true, max = 2 }",
         "build = \"make\"",
         "build = {}",
         "version = 1",

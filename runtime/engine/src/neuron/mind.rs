@@ -64,6 +64,9 @@ impl Mind {
             run_delay_us: host.run_delay_us,
             busy_permille: host.busy_permille,
             cores: host.cores,
+            warm_mib: host.warm_mib,
+            memory: host.memory,
+            memory_max: host.memory_max,
         };
         let said = self.door.cyte_cell_homeostasis().call_watch(&mut self.store, host, &classes).await?;
         Ok(said.into_iter().map(heard).collect())
@@ -92,6 +95,11 @@ fn shown(class: &cyte_organism::neuron::Sample) -> wit::Sample {
         core: class.core,
         peak: class.peak,
         concurrency_us: class.concurrency_us,
+        stalled: class.stalled,
+        signal: class.signal,
+        memory: class.memory,
+        resting_mib: class.resting_mib,
+        died: class.died,
     }
 }
 

@@ -102,8 +102,12 @@ pub struct Tally {
     pub target: Nanos,
     /// Its strength against other genes, as the DNA says; 0 counts as 1.
     pub weight: u32,
-    /// Memory of its cells that hold no message, in bytes.
+    /// Memory of its cells, in bytes.
+    pub memory_bytes: u64,
+    /// The part of it whose cells hold no message, in bytes.
     pub resting_bytes: u64,
+    /// Cells that died since the start.
+    pub died: u64,
     /// What the gene's own signal says, where a report counts.
     pub signal: Option<SignalNow>,
 }
@@ -116,7 +120,8 @@ impl Tissue {
     /// is asked for.
     pub fn look(&self, cells: &mut Vec<Reading>) -> Tally {
         cells.clear();
-        let (mut carried, mut stalled, mut resting_bytes, mut eldest) = (0, 0, 0, None::<Birth>);
+        let (mut carried, mut stalled, mut eldest) = (0, 0, None::<Birth>);
+        let (mut memory_bytes, mut resting_bytes) = (0, 0);
         for entry in &self.alive {
             let vitals = entry.value();
             let reading = self.reading(vitals);
@@ -127,12 +132,13 @@ impl Tissue {
                 eldest = Some(vitals.birth);
             }
             stalled += u32::from(reading.phase == Phase::Ready && vitals.waits_for_core());
+            memory_bytes += vitals.memory();
             if reading.inflight == 0 {
                 resting_bytes += vitals.memory();
             }
             cells.push(reading);
         }
-        let tally = Tally { stalled, resting_bytes, ..self.tally(cells, carried, eldest) };
+        let tally = Tally { stalled, memory_bytes, resting_bytes, ..self.tally(cells, carried, eldest) };
         cells.sort_unstable_by_key(|reading| reading.niche);
         tally
     }
@@ -173,7 +179,9 @@ impl Tissue {
             held: Nanos(self.work.held.load(Relaxed)),
             computed: Nanos(self.work.computed.load(Relaxed)),
             stalled: 0,
+            memory_bytes: 0,
             resting_bytes: 0,
+            died: counts.died,
             activation: Nanos(self.work.activation.load(Relaxed)),
             worn: counts.worn,
             born,

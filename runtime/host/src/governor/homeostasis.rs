@@ -10,7 +10,7 @@ use cyte_organism::constants::{ClassSpec, ConstantError, Constants};
 use cyte_organism::flight::{Recorded, Segment, Tape, TapeLimits};
 use cyte_organism::law::{ClassId, ClassSample, Decision, Demand, HostSample, Law, Trace, Transport, View};
 use cyte_organism::lineage::Niche;
-use cyte_organism::neuron::{Host, Look, Order, Sample};
+use cyte_organism::neuron::{Beside, Host, Look, Order, Sample};
 use cyte_organism::{Nanos, Reading, ReleaseError};
 use std::sync::Arc;
 
@@ -163,19 +163,23 @@ impl Homeostasis {
         }
     }
 
-    /// What the law was shown at the last look, for a neuron; `names` are the classes' genes.
+    /// What the law was shown at the last look, for a neuron; `memory` is what cells have and may have,
+    /// `names` are the classes' genes.
     pub(super) fn look<'n>(
         &self,
         now: Nanos,
         host: HostSample,
+        memory: (u64, u64),
         names: impl Iterator<Item = &'n str>,
     ) -> Look {
         let all = self.seen.iter().zip(&self.services).enumerate().zip(names);
         let classes = all.map(|((at, (seen, service)), name)| {
             let sample = sample((at, (seen, service)), self.truth);
-            Sample::of(now, name, &spec(seen), &sample, seen.tally.peak, service.concurrency)
+            let Tally { memory_bytes: memory, died, .. } = seen.tally;
+            let beside = Beside { concurrency: service.concurrency, memory, died };
+            Sample::of(now, name, &spec(seen), &sample, beside)
         });
-        Look { host: Host::of(now, host), classes: classes.collect() }
+        Look { host: Host::of(now, host, memory), classes: classes.collect() }
     }
 
     /// Writes a neuron's order into the register of class `at`.

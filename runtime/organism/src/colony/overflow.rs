@@ -22,6 +22,9 @@ pub const SLOW_HALF: Nanos = Nanos::from_millis(10);
 pub const REFUSED_RESTS: Nanos = ROUND;
 /// A host that did not answer is not asked for anything for so long.
 pub const SILENT_RESTS: Nanos = SUSPECT;
+/// Room that was offered a moment ago comes back: so long after the last offer a host still counts as one
+/// that may have some. A request is told once, when it comes, whether it may leave later.
+pub const OFFER_LASTS: Nanos = SUSPECT;
 /// Refusals remembered at once; with more, hosts are asked again that just refused.
 const RESTS_MAX: usize = 4_096;
 /// Weights are in so many parts of one message's room.
@@ -38,6 +41,8 @@ struct Offer {
     out_then: u32,
     /// What of this host's is there, or asked for, now.
     out: u32,
+    /// It counts as one that may have room until then.
+    open_until: Nanos,
     /// How long it took to answer, lately.
     slow: Nanos,
     /// It is not asked before.
@@ -80,7 +85,7 @@ impl Offers {
             well.into_iter().take(HOSTS_MAX).map(|(host, beat, spare)| (host, (beat, spare))).collect();
         for (host, offer) in &mut self.hosts {
             if !well.contains_key(host) {
-                (offer.spare, offer.out_then) = (0, 0);
+                (offer.spare, offer.out_then, offer.open_until) = (0, 0, Nanos(0));
             }
         }
         self.hosts.retain(|host, offer| offer.out > 0 || well.contains_key(host));
@@ -89,16 +94,18 @@ impl Offers {
             if offer.beat != beat {
                 (offer.beat, offer.spare, offer.out_then) = (beat, spare, offer.out);
             }
+            if offer.spare > 0 || offer.out_then > 0 {
+                offer.open_until = now + OFFER_LASTS;
+            }
         }
         self.refused.retain(|_, until| *until > now);
     }
 
-    /// Whether anybody offered room that is not taken by others than this host: what this host has there
-    /// comes back.
+    /// Whether anybody offers room, or did within [`OFFER_LASTS`], that is not taken by others than this
+    /// host: what this host has there comes back.
     #[must_use]
     pub fn has_room(&self, now: Nanos) -> bool {
-        let offers = |offer: &Offer| offer.spare > 0 || offer.out_then > 0;
-        self.hosts.values().any(|offer| offers(offer) && offer.rests <= now)
+        self.hosts.values().any(|offer| now < offer.open_until && offer.rests <= now)
     }
 
     /// Who is asked to take a request of `gene`; counted as there until [`Offers::done`].
@@ -191,9 +198,21 @@ mod tests {
         offers.done(HostId(0));
         assert_eq!(offers.choose(Nanos(2), &shop), Some(HostId(0)), "its place is free again");
         offers.told(Nanos(3), []);
-        assert!(!offers.has_room(Nanos(3)));
+        assert!(!offers.has_room(Nanos(3)), "who is not well offers nothing");
         offers.done(HostId(0));
         assert_eq!(offers.choose(Nanos(3), &shop), None, "who is not well gets nothing");
+    }
+
+    /// A host that is full for the moment in which it is asked how it stands is no full host.
+    #[test]
+    fn who_offered_room_a_moment_ago_still_counts() {
+        let mut offers = told(&[2]);
+        offers.told(Nanos(1), [(HostId(0), 2, 0)]);
+        let end = OFFER_LASTS;
+        assert_eq!((offers.has_room(Nanos(end.0 - 1)), offers.has_room(end)), (true, false));
+        assert_eq!(offers.choose(Nanos(1), &gene("shop")), None, "and gets nothing");
+        offers.told(end, [(HostId(0), 3, 1)]);
+        assert!(offers.has_room(end));
     }
 
     #[test]

@@ -152,12 +152,11 @@ impl Stand {
             arrived: class.arrived,
             service: nanos(class.service_us),
             computing: nanos(class.computing_us),
-            // The bound of full cores is the law's own, whoever leads it.
-            stalled: 0,
+            stalled: class.stalled,
             activation: nanos(class.activation_us),
             retired: class.retired,
-            signal: 0,
-            resting_mib: 0,
+            signal: class.signal,
+            resting_mib: class.resting_mib,
         }
     }
 }

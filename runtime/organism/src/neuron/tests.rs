@@ -198,16 +198,19 @@ fn a_look_holds_what_the_law_was_shown() {
         arrived: 7,
         service: Nanos(1_999),
         computing: Nanos(0),
-        stalled: 0,
+        stalled: 2,
         activation: Nanos::from_millis(3),
         retired: 1,
-        signal: 0,
-        resting_mib: 0,
+        signal: 1_500,
+        resting_mib: 3,
     };
     let now = Nanos::from_millis(100);
-    let shown = Sample::of(now, "web", &ClassSpec::default(), &sample, 9, Nanos::from_millis(5));
+    let beside = Beside { concurrency: Nanos::from_millis(5), memory: 1 << 20, died: 4 };
+    let shown = Sample::of(now, "web", &ClassSpec::default(), &sample, beside);
     assert_eq!((shown.ready, shown.pending, shown.draining, shown.inflight), (1, 1, 1, 3));
     assert_eq!((shown.queued, shown.head_wait_us, shown.service_us), (2, 10_000, 1));
     assert_eq!((shown.peak, shown.concurrency_us, shown.most), (9, 5_000, 64));
+    assert_eq!((shown.stalled, shown.signal, shown.resting_mib), (2, 1_500, 3));
+    assert_eq!((shown.memory, shown.died), (1 << 20, 4));
     assert_eq!(law::Advice::from(Advice::Bias(-250)), law::Advice::Bias(0.75));
 }

@@ -6,7 +6,7 @@ use super::control::{Look, Mind, Order};
 use super::scenario::{Scenario, ScenarioError};
 use crate::Nanos;
 use crate::constants::ClassSpec;
-use crate::law::{ClassId, Decision, Demand, Law, Transport};
+use crate::law::{ClassId, ClassSample, Decision, Demand, Law, Transport};
 use crate::neuron::{self, Watch};
 
 /// How often a host asks at most.
@@ -47,9 +47,11 @@ impl NeuronMind {
         let classes = self.names.iter().zip(&self.specs).zip(look.samples.iter().zip(look.gauges));
         let classes = classes.zip(&mut self.peaks).map(|(((name, spec), (sample, gauge)), peak)| {
             let concurrency = Nanos((gauge.concurrency * 1e9) as u64);
-            neuron::Sample::of(look.now, name, spec, sample, std::mem::take(peak), concurrency)
+            let sample = ClassSample { peak: std::mem::take(peak), ..*sample };
+            let beside = neuron::Beside { concurrency, ..neuron::Beside::default() };
+            neuron::Sample::of(look.now, name, spec, &sample, beside)
         });
-        let host = neuron::Host::of(look.now, look.host);
+        let host = neuron::Host::of(look.now, look.host, (0, 0));
         let shown = neuron::Look { host, classes: classes.collect() };
         for order in self.watch.watch(&shown) {
             if let Some(at) = self.names.iter().position(|name| *name == order.gene) {

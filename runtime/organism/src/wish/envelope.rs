@@ -42,7 +42,7 @@ impl Envelope {
     /// What the DNA says about `gene`.
     #[must_use]
     pub fn of(gene: &Gene) -> Self {
-        Envelope {
+        let envelope = Envelope {
             gene: gene.name.clone(),
             version: (!gene.version.is_empty()).then(|| gene.version.clone()),
             count: Count { min: gene.express.min, max: gene.express.max },
@@ -53,7 +53,8 @@ impl Envelope {
             priority_max: PRIORITY_MAX,
             companions: Vec::new(),
             expressor: Kind::population(),
-        }
+        };
+        if gene.express.every_host { envelope.marked_for_cells() } else { envelope }
     }
 
     /// Marks the gene for cell expression: one cell on every host, always.

@@ -10,15 +10,16 @@ fn gene(name: &str) -> GeneName {
 fn envelopes() -> Envelopes {
     let mut front = Gene::new(gene("front"), Role::Drone, Blob::of(b""));
     front.version = "1.2".into();
-    front.express = cyte_dna::Expression { min: 1, max: Some(4), scope: Scope::Network };
+    front.express = cyte_dna::Expression { min: 1, max: Some(4), scope: Scope::Network, every_host: false };
     let back = Gene::new(gene("back"), Role::Drone, Blob::of(b""));
     let mut constrained = Envelope::of(&front);
     constrained.labels.insert("tier".into(), "core".into());
     constrained.constraints.push("zone=a".parse().unwrap());
     constrained.companions.push(gene("back"));
     constrained.priority_max = 700;
-    let eager = Envelope { gene: gene("eager"), ..Envelope::of(&back) }.marked_for_cells();
-    [constrained, Envelope::of(&back), eager].into_iter().collect()
+    let mut eager = Gene::new(gene("eager"), Role::Drone, Blob::of(b""));
+    eager.express = cyte_dna::Expression::EVERY_HOST;
+    [constrained, Envelope::of(&back), Envelope::of(&eager)].into_iter().collect()
 }
 
 fn front() -> Wish {

@@ -1,5 +1,6 @@
 //! A neuron that does what the name of a class says: `trap`, `spin`, `garbage` (orders that no host
-//! obeys). For any other class it orders a cell more at each look.
+//! obeys), `heir` (as many cells as died, and one, while cells have memory and there is more). For any
+//! other class it orders a cell more at each look.
 
 use std::hint::black_box;
 
@@ -26,6 +27,12 @@ impl Neuron for Odd {
                 "garbage" => {
                     orders.push(Order { gene: "nobody".into(), advice: Advice::Target(1) });
                     orders.push(Order { gene: "nobody".into(), advice: Advice::Bias(i32::MAX) });
+                }
+                "heir" => {
+                    let has_memory = class.memory > 0 && look.host.memory >= class.memory;
+                    if has_memory && look.host.memory < look.host.memory_max {
+                        orders.push(class.target(class.died as u32 + 1));
+                    }
                 }
                 _ => orders.push(class.target(self.looks)),
             }
