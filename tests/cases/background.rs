@@ -110,6 +110,35 @@ fn it_is_answered_at_the_latest_after_its_time() {
     assert_eq!((count(&host, "held"), count(&host, "calmed")), (1, 0));
 }
 
+/// What is held is held no longer than it asked for itself, nor than an operator says from now on.
+#[test]
+fn its_time_is_the_least_of_what_dna_operator_and_client_say() {
+    let (host, _folder) = host("background = 9, background-wait = \"60s\"");
+    let [_slow, client] = busy(&host);
+    let patient = begin(&host, "/reports/1?ms=1");
+    waits(&host, 1, 1);
+    let prefer = "GET /reports/2?ms=1 HTTP/1.1\r\nhost: x\r\nprefer: wait=0.3\r\n\r\n";
+    let mut hurried = Connection::open(host.address()).deadline(LONG);
+    hurried.send(prefer);
+    within(LONG, "its own time is over", || (count(&host, "overdue") == 1).then_some(()));
+    // What it asked for is for all of its waiting.
+    assert_eq!(hurried.response().unwrap().status, 503);
+    waits(&host, 1, 1);
+    let set = |args: &[&str]| host.cyte(["limits", "set"].iter().chain(args)).run();
+    let said = set(&["front.background-wait=400ms", "front.background=2"]);
+    assert_eq!(said.code(), 0, "{}", said.stderr);
+    let _second = begin(&host, "/reports/3?ms=1");
+    within(LONG, "the operator's time is over", || (count(&host, "overdue") == 2).then_some(()));
+    waits(&host, 2, 1);
+    let said = set(&["front.background=10"]).refused(1, "E410");
+    assert!(said.contains("0 to 9"), "{said}");
+    let limits = host.json(["limits"]);
+    let row =
+        limits["live"].as_array().unwrap().iter().find(|row| row["name"] == "front.background").unwrap();
+    assert_eq!((&row["in_force"], &row["by"]), (&"2".into(), &"operator".into()), "{row}");
+    drop((patient, client));
+}
+
 #[test]
 fn a_full_buffer_refuses_and_the_counters_add_up() {
     let (host, _folder) = host("background = 1, background-wait = \"60s\"");

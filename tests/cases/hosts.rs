@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::support::wait::within;
-use crate::support::{Cyte, Village, until};
+use crate::support::{Connection, Cyte, Village, until};
 
 /// One gene on every host when asked, two that are counted over all hosts.
 const VILLAGE: &str = r#"
@@ -91,6 +91,52 @@ express = { every-host = true }
         });
         assert_eq!(village.get(number, "/"), 200);
     }
+    village.stop();
+}
+
+/// What the DNA allows at most holds for all hosts together, wherever the requests come.
+#[test]
+fn cells_of_a_gene_are_bounded_for_all_hosts() {
+    const FOUR: &str = r#"
+[organism]
+name = "four"
+[gene.shop]
+source = "{p3-concurrency}"
+route = "/..."
+reuse = 1000
+concurrency = 1
+express = { max = 4, scope = "network" }
+limits = { wait = "20s" }
+"#;
+    let village = Village::start(FOUR, 3, &[]);
+    until("all see each other", || {
+        let sees = |number| village.row(number)["sees"].as_array().map_or(0, Vec::len);
+        (1..=3).all(|number| sees(number) == 2).then_some(())
+    });
+    let cells = |number: usize| village.ask_host(number, &["ps"])["cells"].as_array().unwrap().len();
+    let most = || -> Vec<u64> {
+        let bound = |number| village.ask_host(number, &["why", "shop"])["genes"][0]["most"].as_u64();
+        (1..=3).filter_map(bound).collect()
+    };
+    until("four in all", || (most().iter().sum::<u64>() == 4).then_some(()));
+    let asked: Vec<Connection> = (0..24)
+        .map(|at| {
+            let mut connection =
+                Connection::open(village.address(at % 3 + 1)).deadline(Duration::from_secs(60));
+            connection.send("GET /?ms=400 HTTP/1.1\r\nhost: x\r\n\r\n");
+            connection
+        })
+        .collect();
+    let mut highest = 0;
+    for _ in 0..5 {
+        let all: usize = (1..=3).map(cells).sum();
+        assert!(all <= 4, "{all} cells");
+        highest = highest.max(all);
+    }
+    for mut connection in asked {
+        assert_eq!(connection.response().unwrap().status, 200);
+    }
+    assert_eq!(highest, 4);
     village.stop();
 }
 

@@ -151,6 +151,23 @@ fn what_one_host_has_no_room_for_others_answer() {
     village.stop();
 }
 
+/// So do those of a gene of which no host keeps cells ahead.
+#[test]
+fn requests_of_a_remote_gene_are_answered_elsewhere_too() {
+    let afar = SHOP.replacen("scope = \"network\"", "scope = \"remote\"", 1);
+    let village = Village::start(&afar, 2, &["--cells", "2"]);
+    until("they see each other", || {
+        let sees = |number| village.row(number)["sees"].as_array().map_or(0, Vec::len);
+        (1..=2).all(|number| sees(number) == 1).then_some(())
+    });
+    let held = fill(&village, "far");
+    let answers = join(ask(&village, 4, "/far?ms=50"));
+    assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
+    until("the counts say so", || (overflow(&village, 1, "answered") == 4).then_some(()));
+    drop(held);
+    village.stop();
+}
+
 /// A gene of one host stays there, whatever room others have.
 #[test]
 fn what_is_a_hosts_own_never_leaves_it() {

@@ -56,7 +56,7 @@ pub use snapshot::{CellSnapshot, TissueSnapshot};
 pub use state::CellLimits;
 pub use task::{TaskArguments, TaskEnd};
 pub use tissue::{
-    BackgroundSnapshot, BoxError, CallFacts, RequestId, Room, SignalNow, Tally, Tissue, Unserved, Zombie,
-    preferred_wait,
+    BackgroundSnapshot, BoxError, CallFacts, RequestId, Room, SignalNow, Tally, Tissue, Unserved, Wait,
+    WayOut, Zombie, preferred_wait,
 };
 pub use vitals::Clock;

@@ -42,7 +42,7 @@ pub(crate) use place::Place;
 pub use population::Tally;
 use population::Work;
 pub(crate) use prefer::Patience;
-pub use prefer::preferred_wait;
+pub use prefer::{Wait, WayOut, preferred_wait};
 pub use room::{Room, Unserved};
 pub use signal::SignalNow;
 
@@ -206,7 +206,7 @@ impl Tissue {
     }
 
     /// Serves one request. The response's body owns the guest: dropping it cancels. The request waits
-    /// for a cell no longer than `most`, where that is less than the gene allows.
+    /// for a cell as its gene, its client and `wait` allow.
     ///
     /// # Errors
     ///
@@ -216,7 +216,7 @@ impl Tissue {
         self: &Arc<Self>,
         request: Request<B>,
         facts: CallFacts,
-        most: Option<Nanos>,
+        wait: Wait<'_>,
     ) -> Result<Response<CellBody>, Unserved<B>>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
@@ -226,7 +226,7 @@ impl Tissue {
             return Err(Unserved::seen(CallError::BadRequest));
         }
         let seeking = facts.is_background.then(|| self.backstage.seek());
-        let found = self.vessel_for(Patience::new(request.headers(), most)).await;
+        let found = self.vessel_for(Patience::new(request.headers(), wait)).await;
         drop(seeking);
         match found {
             Ok(vessel) => self.carry(vessel, request, facts).await.map_err(Unserved::seen),

@@ -23,7 +23,7 @@ pub(crate) mod scripted {
 
     use bytes::Bytes;
     use cyte_dna::Gene;
-    use cyte_engine::{CallError, CallFacts, Unserved};
+    use cyte_engine::{CallError, CallFacts, Unserved, Wait};
     use cyte_organism::Nanos;
     use http::{HeaderMap, Request, Response};
     use http_body_util::combinators::UnsyncBoxBody;
@@ -49,7 +49,7 @@ pub(crate) mod scripted {
             &self.gene
         }
 
-        pub(crate) async fn make_room(&self) -> Result<(), CallError> {
+        pub(crate) async fn make_room(&self, _most: Option<Nanos>) -> Result<(), CallError> {
             Ok(())
         }
 
@@ -57,7 +57,7 @@ pub(crate) mod scripted {
             self: &Arc<Self>,
             request: Request<B>,
             _call: CallFacts,
-            _most: Option<Nanos>,
+            _wait: Wait<'_>,
         ) -> Result<Response<CellBody>, Unserved<B>>
         where
             B: http_body::Body<Data = Bytes> + Send + 'static,

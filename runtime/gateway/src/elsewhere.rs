@@ -1,9 +1,9 @@
 //! A request that found no room on this host, and the other hosts that may have some.
 //!
 //! Only genes whose mount has a way to other hosts come here, and only requests that no cell had
-//! anything of: what was begun is never begun again. While another host seems to have room such a
-//! request waits here for half of its wait; the other half is for finding a host that takes it. Its body
-//! goes whole, so it must be short and its length known; anything else hears what it heard without
+//! anything of: what was begun is never begun again. Such a request waits here, at its place in the queue,
+//! for at least half of its wait, and on while no other host seems to have room; what is left is for
+//! finding a host that takes it. Its body goes whole, so it must be short and its length known; anything else hears what it heard without
 //! other hosts, 503.
 
 use std::pin::Pin;
@@ -41,9 +41,11 @@ pub type Going<'a> = Pin<Box<dyn Future<Output = Result<Response<Whole>, NotElse
 
 /// The way of one gene's requests to other hosts.
 pub trait Elsewhere: Send + Sync {
-    /// How long a request of this gene waits in all; `None` where it may not leave this host or nobody
-    /// else seems to have room. Asked for every request: never waits.
+    /// How long a request of this gene waits in all; `None` where it may not leave this host. Asked for
+    /// every request: never waits.
     fn wait(&self) -> Option<Duration>;
+    /// Whether another host seems to have room. Never waits.
+    fn has_room(&self) -> bool;
     /// Bytes of a body that can go.
     fn body_max(&self) -> usize;
     /// Sends a request to a host that has room for it within `left`, and brings its answer back.
@@ -73,9 +75,14 @@ impl<'a> Trip<'a> {
         Some(Self { elsewhere, came: Instant::now(), wait })
     }
 
-    /// How long it waits here.
+    /// How long it waits here at least.
     pub(crate) fn here(&self) -> Duration {
         self.wait / 2
+    }
+
+    /// Whether there is somewhere to go.
+    pub(crate) fn is_open(&self) -> bool {
+        self.elsewhere.has_room()
     }
 
     /// Takes the request to another host, where it may go.
@@ -89,7 +96,7 @@ impl<'a> Trip<'a> {
     {
         let Unserved { error, request } = unserved;
         let refusal = Refusal::from(&error);
-        let may_go = matches!(error, CallError::Saturated | CallError::WaitedTooLong);
+        let may_go = matches!(error, CallError::Saturated | CallError::WaitedTooLong) && self.is_open();
         let Some(request) = request.filter(|_| may_go) else { return Err(refusal) };
         let until = self.came + self.wait;
         let (head, body) = request.into_parts();
@@ -142,19 +149,24 @@ mod tests {
     /// Other hosts that answer with what they were brought, or not at all.
     struct Others {
         wait: Option<Duration>,
+        has_room: bool,
         fails: Option<NotElsewhere>,
         brought: Mutex<Vec<(String, Bytes)>>,
     }
 
     impl Others {
         fn new(wait: Option<u64>, fails: Option<NotElsewhere>) -> Self {
-            Self { wait: wait.map(Duration::from_millis), fails, brought: Mutex::default() }
+            Self { wait: wait.map(Duration::from_millis), has_room: true, fails, brought: Mutex::default() }
         }
     }
 
     impl Elsewhere for Others {
         fn wait(&self) -> Option<Duration> {
             self.wait
+        }
+
+        fn has_room(&self) -> bool {
+            self.has_room
         }
 
         fn body_max(&self) -> usize {
@@ -232,6 +244,8 @@ mod tests {
         assert_eq!(send(&others, CallError::Saturated, "").await.err(), Some(Refusal::HostLost));
         let others = Others::new(Some(0), None);
         assert!(send(&others, CallError::Saturated, "").await.is_err(), "no time is left");
+        let others = Others { has_room: false, ..Others::new(Some(5_000), None) };
+        assert!(send(&others, CallError::Saturated, "").await.is_err(), "at once");
     }
 
     #[test]

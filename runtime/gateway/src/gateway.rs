@@ -3,13 +3,14 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use cyte_dna::Route;
-use cyte_engine::CallFacts;
+use cyte_engine::{CallFacts, Wait, WayOut, preferred_wait};
 use cyte_organism::Nanos;
 use http::uri::Scheme;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 
@@ -158,6 +159,13 @@ pub(crate) async fn handle(
     Ok(respond(ticket, outcome).await)
 }
 
+/// Background work makes room while clients suffer; what is left of the wait that it asked for.
+async fn make_room(mount: &Mount, headers: &HeaderMap) -> Result<Option<Nanos>, Refusal> {
+    let (came, asked) = (Instant::now(), preferred_wait(headers));
+    mount.tissue.make_room(asked).await.map_err(|error| Refusal::from(&error))?;
+    Ok(asked.map(|asked| asked.since(Nanos::from(came.elapsed()))))
+}
+
 /// Admits, routes and serves.
 async fn forward(link: &Arc<Link>, ticket: &Ticket, request: Request<Incoming>) -> Result<Answer, Refusal> {
     let (mut head, body) = request.into_parts();
@@ -172,13 +180,13 @@ async fn forward(link: &Arc<Link>, ticket: &Ticket, request: Request<Incoming>) 
     let upload = body.verdict();
     tidy(&mut head, is_nameless.then_some(link.local).flatten());
     let is_background = mount.is_background;
-    if is_background {
-        mount.tissue.make_room().await.map_err(|error| Refusal::from(&error))?;
-    }
+    let left = if is_background { make_room(&mount, &head.headers).await? } else { None };
     let call = || CallFacts { id: ticket.id, scheme: Scheme::HTTP, is_background };
     let trip = Trip::plan(mount.elsewhere.as_deref(), &head.headers, &body);
-    let most = trip.as_ref().map(|trip| Nanos::from(trip.here()));
-    let answer = match mount.tissue.serve(Request::from_parts(head, body), call(), most).await {
+    let is_open = || trip.as_ref().is_some_and(Trip::is_open);
+    let way_out = trip.as_ref().map(|trip| WayOut { after: Nanos::from(trip.here()), is_open: &is_open });
+    let wait = Wait { most: left, way_out };
+    let answer = match mount.tissue.serve(Request::from_parts(head, body), call(), wait).await {
         Ok(response) => Ok(response),
         Err(unserved) => match trip {
             None => Err(Refusal::from(&unserved.error)),

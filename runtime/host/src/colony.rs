@@ -54,8 +54,8 @@ impl std::fmt::Debug for Seat {
 pub struct Share {
     /// Cells that this host answers for.
     pub least: u32,
-    /// Cells that live on others.
-    pub elsewhere: u32,
+    /// Cells that it may have; `None` = as many as it holds.
+    pub most: Option<u32>,
 }
 
 /// What the colony lets the governor and whoever looks know; replaced whole.
@@ -68,14 +68,14 @@ pub struct Commons {
 
 impl Commons {
     /// This host's part of a wish: one that is counted over all hosts becomes one of this host's own,
-    /// of as many cells as it answers for and at most what the others leave. Every other stays.
+    /// of as many cells as it answers for and at most its part of all. Every other stays.
     #[must_use]
     pub fn part_of(&self, wish: &Wish) -> Wish {
         let mut part = wish.clone();
         if wish.scope == Scope::Network {
             let shares = Arc::clone(&self.shares.read().unwrap_or_else(PoisonError::into_inner));
-            let Share { least, elsewhere } = shares.get(&wish.gene).copied().unwrap_or_default();
-            let most = wish.count.max.map(|max| max.saturating_sub(elsewhere).max(least));
+            let Share { least, most } = shares.get(&wish.gene).copied().unwrap_or_default();
+            let most = most.map_or(wish.count.max, Some);
             (part.scope, part.count) = (Scope::Local, Count { min: least, max: most });
         }
         part
@@ -122,12 +122,11 @@ mod tests {
         let mut wish = Wish { scope: Scope::Network, count: Count::range(3, 5), ..Wish::new(gene.clone()) };
         let commons = Commons::default();
         assert_eq!(commons.part_of(&wish).count, Count::range(0, 5), "nothing was claimed yet");
-        assert!(commons.set_shares([(gene.clone(), Share { least: 1, elsewhere: 3 })].into()));
-        assert!(!commons.set_shares([(gene.clone(), Share { least: 1, elsewhere: 3 })].into()));
+        let share = Share { least: 1, most: Some(2) };
+        assert!(commons.set_shares([(gene.clone(), share)].into()));
+        assert!(!commons.set_shares([(gene, share)].into()));
         let part = commons.part_of(&wish);
         assert_eq!((part.scope, part.count), (Scope::Local, Count::range(1, 2)));
-        commons.set_shares([(gene, Share { least: 2, elsewhere: 9 })].into());
-        assert_eq!(commons.part_of(&wish).count, Count::exact(2), "what it answers for stays");
         wish.scope = Scope::Local;
         assert_eq!(commons.part_of(&wish), wish);
     }

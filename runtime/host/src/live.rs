@@ -242,6 +242,13 @@ impl Live {
                     tissue.set_patience(wait, u32::try_from(waiters).unwrap_or(u32::MAX));
                 }
             }
+            Knob::Background(gene) | Knob::BackgroundWait(gene) => {
+                let held = self.in_force(&Knob::Background(gene.clone()));
+                let hold = Nanos::from_millis(self.in_force(&Knob::BackgroundWait(gene.clone())));
+                if let Some(tissue) = self.tissue(gene) {
+                    tissue.set_background(u32::try_from(held).unwrap_or(u32::MAX), hold);
+                }
+            }
         }
     }
 
@@ -262,9 +269,13 @@ impl Live {
             );
         }
         match Knob::parse(name).as_ref().and_then(Knob::gene) {
+            // All others a gene has.
+            Some(gene) if self.tissue(gene).is_some() => {
+                format!("the DNA in force names no `background` routes of gene `{gene}`")
+            }
             Some(gene) => format!("the DNA in force has no gene `{gene}` that takes requests"),
             None => "there is no limit of that name: cells-per-host, memory-of-all-cells, polled-calls, \
-                     GENE.cells, GENE.wait, GENE.waiters"
+                  GENE.cells, GENE.wait, GENE.waiters, GENE.background, GENE.background-wait"
                 .to_owned(),
         }
     }
@@ -343,6 +354,10 @@ fn spans(machine: &Machine, plan: Plan, polled: Polled, genes: &[Grown]) -> BTre
     for Grown { gene, .. } in genes {
         spans.insert(Knob::Wait(gene.name.clone()), Span::of_wait(gene));
         spans.insert(Knob::Waiters(gene.name.clone()), Span::of_waiters(gene));
+        if !gene.background.is_empty() {
+            spans.insert(Knob::Background(gene.name.clone()), Span::of_background(gene));
+            spans.insert(Knob::BackgroundWait(gene.name.clone()), Span::of_background_wait(gene));
+        }
     }
     spans
 }

@@ -7,10 +7,10 @@
 mod file;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use cyte_dna::{Gene, GeneName};
+use cyte_dna::{Gene, GeneName, Scope};
 use cyte_organism::wish::{Count, Definition, Dropped, Effective, Envelope, Envelopes, Labels, Origin, Wish};
 use cyte_store::{
     Ask, AuditEntry, Book, Change, Expect, GeneStore, Head, Listener, Listening, StoreError, Watcher,
@@ -35,6 +35,8 @@ pub struct Wishes {
     /// What constraints can ask of this host.
     labels: Labels,
     in_force: RwLock<Arc<InForce>>,
+    /// Of genes that are counted over several hosts: what this one may have.
+    ceilings: RwLock<BTreeMap<GeneName, u32>>,
     /// Held by whoever writes, so that what is in force never goes back.
     writing: Mutex<()>,
 }
@@ -99,6 +101,7 @@ impl Wishes {
             genes: genes.iter().map(|gene| (gene.name.clone(), gene.clone())).collect(),
             labels: host_labels(),
             in_force: RwLock::default(),
+            ceilings: RwLock::default(),
             writing: Mutex::default(),
         };
         wishes.renew();
@@ -129,7 +132,21 @@ impl Wishes {
         if wish.is_one_a_host() {
             return (wish.count.min.min(1), Some(wish.count.most().min(1)));
         }
-        (wish.count.min, wish.count.max)
+        let ceilings = self.ceilings.read().unwrap_or_else(PoisonError::into_inner);
+        match ceilings.get(gene).filter(|_| wish.scope == Scope::Network) {
+            Some(ceiling) => (wish.count.min.min(*ceiling), Some(*ceiling)),
+            None => (wish.count.min, wish.count.max),
+        }
+    }
+
+    /// This host's parts of what all hosts together may have; says of which genes they changed.
+    pub fn set_ceilings(&self, ceilings: BTreeMap<GeneName, u32>) -> Vec<GeneName> {
+        let mut kept = self.ceilings.write().unwrap_or_else(PoisonError::into_inner);
+        let differs = |gene: &&GeneName| kept.get(*gene) != ceilings.get(*gene);
+        let genes: BTreeSet<&GeneName> = kept.keys().chain(ceilings.keys()).collect();
+        let changed = genes.into_iter().filter(differs).cloned().collect();
+        *kept = ceilings;
+        changed
     }
 
     /// Takes all wishes of a file in an operator's name, or none; says what changed.

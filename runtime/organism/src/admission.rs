@@ -8,7 +8,7 @@
 //! - Nobody suffers and nobody is held: a newcomer passes at once.
 //! - Never more than [`Bounds::held_max`] are held; one more is refused, and only while clients suffer.
 //! - Who came first leaves first.
-//! - Nobody is held for longer than [`Bounds::hold`], whatever clients suffer.
+//! - Nobody is held for longer than [`Bounds::hold`], or than it asked for, whatever clients suffer.
 //! - After clients suffered, those who are held leave by twos, fours, eights, a [`PACE`] apart: all at
 //!   once would be the next thing that clients suffer from.
 //!
@@ -109,10 +109,12 @@ impl<W> Background<W> {
         }
     }
 
-    /// A background request arrives. Who is let go by that is put into `woken`.
+    /// A background request arrives, which waits `most` if that is less than all wait. Who is let go by
+    /// that is put into `woken`.
     pub fn arrive(
         &mut self,
         now: Nanos,
+        most: Option<Nanos>,
         do_clients_suffer: bool,
         waker: impl FnOnce() -> W,
         woken: &mut Vec<W>,
@@ -137,7 +139,8 @@ impl<W> Background<W> {
         let ticket = Ticket(self.next);
         self.next += 1;
         self.counts.held += 1;
-        self.held.push_back(Held { ticket, until: now + self.bounds.hold, waker: waker() });
+        let hold = most.map_or(self.bounds.hold, |most| most.min(self.bounds.hold));
+        self.held.push_back(Held { ticket, until: now + hold, waker: waker() });
         Arrival::Hold(ticket)
     }
 
@@ -156,9 +159,15 @@ impl<W> Background<W> {
     where
         W: Clone,
     {
-        let overdue = self.held.iter().take_while(|held| held.until <= now).count();
-        self.counts.overdue += overdue as u64;
-        woken.extend(self.held.drain(..overdue).map(|held| held.waker));
+        let before = self.held.len();
+        self.held.retain(|held| {
+            let is_over = held.until <= now;
+            if is_over {
+                woken.push(held.waker.clone());
+            }
+            !is_over
+        });
+        self.counts.overdue += (before - self.held.len()) as u64;
         if now >= self.look_at {
             self.look_at = now + PACE;
             self.burst = if do_clients_suffer { 0 } else { self.burst.saturating_mul(2).max(2) };
@@ -205,6 +214,11 @@ impl<W> Background<W> {
     pub fn bounds(&self) -> Bounds {
         self.bounds
     }
+
+    /// Changes that for whoever comes from now on; who is held keeps place and time.
+    pub fn set_bounds(&mut self, bounds: Bounds) {
+        self.bounds = bounds;
+    }
 }
 
 #[cfg(test)]
@@ -223,7 +237,7 @@ mod tests {
 
     fn come(buffer: &mut Background<u32>, now: u64, suffer: bool, who: u32) -> (Arrival, Vec<u32>) {
         let mut woken = Vec::new();
-        let arrival = buffer.arrive(ms(now), suffer, || who, &mut woken);
+        let arrival = buffer.arrive(ms(now), None, suffer, || who, &mut woken);
         (arrival, woken)
     }
 

@@ -24,6 +24,10 @@ pub enum Knob {
     Wait(GeneName),
     /// How many requests of this gene wait at once.
     Waiters(GeneName),
+    /// How many background requests of this gene are held back at once.
+    Background(GeneName),
+    /// How long each of them at most, in milliseconds.
+    BackgroundWait(GeneName),
 }
 
 /// What a knob's number counts.
@@ -63,8 +67,8 @@ impl Measure {
 }
 
 impl Knob {
-    /// The knob of this name: `cells-per-host`, `memory-of-all-cells`, `polled-calls`, `GENE.wait` or
-    /// `GENE.waiters`.
+    /// The knob of this name: `cells-per-host`, `memory-of-all-cells`, `polled-calls`, `GENE.wait`,
+    /// `GENE.waiters`, `GENE.background` or `GENE.background-wait`.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         Some(match name {
@@ -77,6 +81,8 @@ impl Knob {
                 match what {
                     "wait" => Self::Wait(gene),
                     "waiters" => Self::Waiters(gene),
+                    "background" => Self::Background(gene),
+                    "background-wait" => Self::BackgroundWait(gene),
                     _ => return None,
                 }
             }
@@ -87,9 +93,9 @@ impl Knob {
     #[must_use]
     pub fn measure(&self) -> Measure {
         match self {
-            Self::HostCells | Self::PolledCalls | Self::Waiters(_) => Measure::Count,
+            Self::HostCells | Self::PolledCalls | Self::Waiters(_) | Self::Background(_) => Measure::Count,
             Self::HostMemory => Measure::Bytes,
-            Self::Wait(_) => Measure::Milliseconds,
+            Self::Wait(_) | Self::BackgroundWait(_) => Measure::Milliseconds,
         }
     }
 
@@ -97,7 +103,9 @@ impl Knob {
     #[must_use]
     pub fn gene(&self) -> Option<&GeneName> {
         match self {
-            Self::Wait(gene) | Self::Waiters(gene) => Some(gene),
+            Self::Wait(gene) | Self::Waiters(gene) | Self::Background(gene) | Self::BackgroundWait(gene) => {
+                Some(gene)
+            }
             Self::HostCells | Self::HostMemory | Self::PolledCalls => None,
         }
     }
@@ -111,6 +119,8 @@ impl fmt::Display for Knob {
             Self::PolledCalls => f.write_str("polled-calls"),
             Self::Wait(gene) => write!(f, "{gene}.wait"),
             Self::Waiters(gene) => write!(f, "{gene}.waiters"),
+            Self::Background(gene) => write!(f, "{gene}.background"),
+            Self::BackgroundWait(gene) => write!(f, "{gene}.background-wait"),
         }
     }
 }
@@ -150,6 +160,22 @@ impl Span {
         Self { least: 0, most, default: gene.limits.waiters_or_default().into(), dna }
     }
 
+    /// The bounds of [`Knob::Background`] of `gene`, as those of its wait.
+    #[must_use]
+    pub fn of_background(gene: &Gene) -> Self {
+        let dna = gene.limits.background.map(u64::from);
+        let most = dna.unwrap_or_else(|| limits::BACKGROUND_PER_GENE_MAX.into());
+        Self { least: 0, most, default: gene.limits.background_or_default().into(), dna }
+    }
+
+    /// The bounds of [`Knob::BackgroundWait`] of `gene`, as those of its wait.
+    #[must_use]
+    pub fn of_background_wait(gene: &Gene) -> Self {
+        let dna = gene.limits.background_wait_ms;
+        let most = dna.unwrap_or(limits::BACKGROUND_WAIT_MAX_MS);
+        Self { least: 0, most, default: gene.limits.background_wait_ms_or_default(), dna }
+    }
+
     /// `value`, if it lies inside.
     ///
     /// # Errors
@@ -174,7 +200,10 @@ mod tests {
 
     #[test]
     fn names_are_read_as_they_are_written() {
-        for name in ["cells-per-host", "memory-of-all-cells", "polled-calls", "front.wait", "a-b.waiters"] {
+        for name in ["cells-per-host", "memory-of-all-cells", "polled-calls"] {
+            assert_eq!(Knob::parse(name).unwrap().to_string(), name);
+        }
+        for name in ["front.wait", "a-b.waiters", "front.background", "front.background-wait"] {
             assert_eq!(Knob::parse(name).unwrap().to_string(), name);
         }
         for bad in ["", "cells", "front.", ".wait", "Front.wait", "front.wait.x", "kept-warm", "front.cells"]

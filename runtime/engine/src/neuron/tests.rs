@@ -51,7 +51,7 @@ fn component(body: &str) -> Vec<u8> {
                 (global.set $next (i32.add (local.get $at) (local.get 3)))
                 (local.get $at))
             (func (export \"cyte:cell/homeostasis@0.1.0#watch\")
-                (param i64 i32 i32 i64 i32 i32 i32 i32) (result i32)
+                (param i64 i32 i32 i64 i32 i32 i32 i64 i64 i32 i32) (result i32)
                 (global.set $next (i32.const 65536))
                 (global.set $looks (i32.add (global.get $looks) (i32.const 1)))
                 {body}

@@ -92,17 +92,18 @@ impl Drop for Seat<'_> {
 }
 
 impl Tissue {
-    /// Background work waits here while clients suffer, for as long as its DNA allows at most.
+    /// Background work waits here while clients suffer, for as long as its DNA or an operator allows at
+    /// most, or `most` if that is less.
     ///
     /// # Errors
     ///
     /// [`CallError::BackgroundFull`] when clients suffer and no more can be held back.
-    pub async fn make_room(&self) -> Result<(), CallError> {
+    pub async fn make_room(&self, most: Option<Nanos>) -> Result<(), CallError> {
         let bell = Arc::new(Notify::new());
         let mut woken = Vec::new();
         let suffer = self.do_clients_suffer();
-        let arrival =
-            self.backstage.lock().arrive(self.host.clock.now(), suffer, || bell.clone(), &mut woken);
+        let now = self.host.clock.now();
+        let arrival = self.backstage.lock().arrive(now, most, suffer, || bell.clone(), &mut woken);
         wake(woken);
         let ticket = match arrival {
             Arrival::Pass => return Ok(()),
@@ -134,6 +135,12 @@ impl Tissue {
         queue.skip(oneshot::Sender::is_closed);
         let is_clients = queue.waiting() > self.backstage.seeking.load(Relaxed) as usize;
         is_clients && queue.suffers(|| self.host.clock.now())
+    }
+
+    /// Changes how much background work is held back at once, and how long each. Who is held already
+    /// keeps its place and its time.
+    pub fn set_background(&self, held_max: u32, hold: Nanos) {
+        self.backstage.lock().set_bounds(Bounds { held_max, hold });
     }
 
     /// Its background work, where the DNA names some.

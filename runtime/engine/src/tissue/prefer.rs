@@ -3,28 +3,55 @@
 //!
 //! It only ever shortens what the gene allows; looked at only for a request that has to wait.
 
+use std::fmt;
+
 use cyte_organism::Nanos;
 use http::{HeaderMap, HeaderName};
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 
+/// How a request waits for a cell, beyond what its gene and its client say.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wait<'a> {
+    /// No longer than that.
+    pub most: Option<Nanos>,
+    /// Where else it may go.
+    pub way_out: Option<WayOut<'a>>,
+}
+
+/// Somewhere else to go for a request that waits: it stays in the queue, at its place, until it has
+/// waited for so long and the way is open.
+#[derive(Clone, Copy)]
+pub struct WayOut<'a> {
+    /// How long it waits at least.
+    pub after: Nanos,
+    /// Whether it may leave now. Asked a few times; never waits.
+    pub is_open: &'a (dyn Fn() -> bool + Sync),
+}
+
+impl fmt::Debug for WayOut<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WayOut").field("after", &self.after).finish_non_exhaustive()
+    }
+}
+
 /// How long one request waits for a cell, where that is less than its gene allows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience<'a> {
     headers: &'a HeaderMap,
-    most: Option<Nanos>,
+    wait: Wait<'a>,
 }
 
 impl<'a> Patience<'a> {
-    /// As long as the client says in `headers`, and no longer than `most`.
-    pub(super) fn new(headers: &'a HeaderMap, most: Option<Nanos>) -> Self {
-        Self { headers, most }
+    /// As long as the client says in `headers`, and as `wait` says.
+    pub(super) fn new(headers: &'a HeaderMap, wait: Wait<'a>) -> Self {
+        Self { headers, wait }
     }
 
     /// Reads the headers: only where the request does have to wait.
-    pub(super) fn read(self) -> Option<Nanos> {
+    pub(super) fn read(self) -> Wait<'a> {
         let asked = preferred_wait(self.headers);
-        asked.into_iter().chain(self.most).min()
+        Wait { most: asked.into_iter().chain(self.wait.most).min(), ..self.wait }
     }
 }
 
@@ -71,9 +98,9 @@ mod tests {
         let (none, mut some) = (HeaderMap::new(), HeaderMap::new());
         some.insert(PREFER, "wait=0.1".parse().unwrap());
         let ms = |ms| Some(Nanos::from_millis(ms));
-        assert_eq!((Patience::new(&none, None).read(), Patience::new(&none, ms(3)).read()), (None, ms(3)));
-        assert_eq!(Patience::new(&some, ms(50)).read(), ms(50));
-        assert_eq!(Patience::new(&some, ms(200)).read(), ms(100));
+        let read = |headers, most| Patience::new(headers, Wait { most, way_out: None }).read().most;
+        assert_eq!((read(&none, None), read(&none, ms(3))), (None, ms(3)));
+        assert_eq!((read(&some, ms(50)), read(&some, ms(200))), (ms(50), ms(100)));
     }
 
     #[test]

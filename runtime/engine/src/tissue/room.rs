@@ -8,7 +8,7 @@ use cyte_organism::Nanos;
 use http::{HeaderMap, Request, Response};
 use http_body::Body;
 
-use super::{BoxError, CallFacts, Loan, Patience, Tissue, names_a_host};
+use super::{BoxError, CallFacts, Loan, Patience, Tissue, Wait, names_a_host};
 use crate::{body::CellBody, error::CallError};
 
 /// A request that got no response.
@@ -51,7 +51,9 @@ impl Tissue {
     ///
     /// Why there is none.
     pub async fn hold(self: &Arc<Self>, most: Nanos) -> Result<Room, CallError> {
-        let vessel = self.vessel_for(Patience::new(&HeaderMap::new(), Some(most))).await?;
+        let vessel = self
+            .vessel_for(Patience::new(&HeaderMap::new(), Wait { most: Some(most), way_out: None }))
+            .await?;
         Ok(Room { loan: Loan::new(vessel, self), tissue: self.clone() })
     }
 

@@ -13,13 +13,17 @@ use cyte_organism::{
 };
 use tokio::{sync::oneshot, time::timeout};
 
-use super::{Loan, Patience, Place, Queue, Tissue};
+use super::{Loan, Patience, Place, Queue, Tissue, Wait, WayOut};
 use crate::{cell::Vessel, crowd, error::CallError};
 
+/// How often a request looks for a way out in what is left of its wait.
+const LOOKS: u64 = 8;
+
 /// A request's place in the queue.
-struct Ticket {
+struct Ticket<'a> {
     waiting: oneshot::Receiver<Loan>,
     patience: Nanos,
+    way_out: Option<WayOut<'a>>,
     /// Whether the client waits for less than the gene allows.
     is_hasty: bool,
     /// Whether it may call for cells for those who wait, itself among them.
@@ -39,7 +43,7 @@ impl Tissue {
     }
 
     /// A cell, a place for one, or a ticket to wait for either.
-    fn offer(self: &Arc<Self>, patience: Patience<'_>) -> Result<Vessel, Result<Ticket, CallError>> {
+    fn offer<'a>(self: &Arc<Self>, patience: Patience<'a>) -> Result<Vessel, Result<Ticket<'a>, CallError>> {
         let birth = {
             let mut queue = self.lock();
             if queue.is_full() {
@@ -65,17 +69,17 @@ impl Tissue {
     }
 
     /// To the end of the queue, unless it stands.
-    fn queue_up(
+    fn queue_up<'a>(
         self: &Arc<Self>,
         mut queue: MutexGuard<'_, Queue>,
-        patience: Option<Nanos>,
-    ) -> Result<Ticket, CallError> {
+        wait: Wait<'a>,
+    ) -> Result<Ticket<'a>, CallError> {
         let now = self.host.clock.now();
         queue.skip(oneshot::Sender::is_closed);
         if queue.turns_away(now) {
             return Err(CallError::Saturated);
         }
-        let ticket = Self::enqueue(&mut queue, now, patience);
+        let ticket = Self::enqueue(&mut queue, now, wait);
         let is_first = queue.waiting() == 1;
         drop(queue);
         if is_first {
@@ -96,12 +100,12 @@ impl Tissue {
     }
 
     /// Room among the cells of this gene, but none on the host.
-    fn wait_for_place(&self, patience: Option<Nanos>) -> Result<Ticket, CallError> {
+    fn wait_for_place<'a>(&self, wait: Wait<'a>) -> Result<Ticket<'a>, CallError> {
         let mut queue = self.lock();
         if queue.is_full() {
             return Err(CallError::Saturated);
         }
-        let ticket = Self::enqueue(&mut queue, self.host.clock.now(), patience);
+        let ticket = Self::enqueue(&mut queue, self.host.clock.now(), wait);
         drop(queue);
         self.host.alarm.cry();
         self.host.places.is_wanted();
@@ -133,30 +137,36 @@ impl Tissue {
         queue.wants_place()
     }
 
-    /// `patience` is how long the client says that it waits; it only ever shortens.
-    fn enqueue(queue: &mut Queue, now: Nanos, patience: Option<Nanos>) -> Ticket {
+    /// What `wait` says only ever shortens.
+    fn enqueue<'a>(queue: &mut Queue, now: Nanos, wait: Wait<'a>) -> Ticket<'a> {
         let (waker, waiting) = oneshot::channel();
         let allowed = queue.enqueue(now, waker).since(now);
-        let patience = patience.map_or(allowed, |patience| patience.min(allowed));
-        Ticket { waiting, patience, is_hasty: patience < allowed, recruits: false }
+        let patience = wait.most.map_or(allowed, |most| most.min(allowed));
+        let (way_out, is_hasty) = (wait.way_out, patience < allowed);
+        Ticket { waiting, patience, way_out, is_hasty, recruits: false }
     }
 
-    async fn wait(self: &Arc<Self>, ticket: Ticket) -> Result<Vessel, CallError> {
-        let Ticket { waiting, patience, is_hasty, recruits } = ticket;
+    async fn wait(self: &Arc<Self>, ticket: Ticket<'_>) -> Result<Vessel, CallError> {
+        let Ticket { mut waiting, patience, way_out, is_hasty, recruits } = ticket;
         if recruits {
             // After a moment in which the machine stood still everybody comes at once and everybody ends
             // at once: those who are about to end go first, before a cell is made for their slots.
             tokio::task::yield_now().await;
             self.recruit();
         }
-        match timeout(Duration::from_nanos(patience.0), waiting).await {
-            Ok(Ok(loan)) => loan.take().ok_or(CallError::WaitedTooLong),
-            Ok(Err(_)) => Err(CallError::WaitedTooLong),
-            Err(_) => {
+        let heard = match way_out {
+            None => within(patience, &mut waiting).await,
+            Some(way_out) => within_or_out(patience, way_out, &mut waiting).await,
+        };
+        match heard {
+            Some(Ok(loan)) => loan.take().ok_or(CallError::WaitedTooLong),
+            Some(Err(_)) => Err(CallError::WaitedTooLong),
+            None => {
+                drop(waiting);
                 let now = self.host.clock.now();
                 let mut queue = self.lock();
-                if is_hasty {
-                    // Somewhere in the middle, and its receiver is gone with the timeout.
+                if is_hasty || way_out.is_some() {
+                    // Somewhere in the middle, and its receiver is gone.
                     queue.lapse(oneshot::Sender::is_closed);
                 } else {
                     queue.expire(now).for_each(drop);
@@ -178,5 +188,70 @@ impl Tissue {
             self.lend_again(slot);
         }
         Vessel::Slot(slot)
+    }
+}
+
+/// What one who waits is given, or that nothing will come.
+type Heard<T> = Result<T, oneshot::error::RecvError>;
+
+/// What comes in time.
+async fn within<T>(time: Nanos, waiting: &mut oneshot::Receiver<T>) -> Option<Heard<T>> {
+    timeout(Duration::from_nanos(time.0), waiting).await.ok()
+}
+
+/// The same, unless there is somewhere else to go before.
+async fn within_or_out<T>(
+    patience: Nanos,
+    way_out: WayOut<'_>,
+    waiting: &mut oneshot::Receiver<T>,
+) -> Option<Heard<T>> {
+    let mut rest = way_out.after.min(patience);
+    let mut left = patience.since(rest);
+    let step = Nanos(left.0 / LOOKS + 1);
+    loop {
+        if let Some(heard) = within(rest, waiting).await {
+            return Some(heard);
+        }
+        if left == Nanos(0) || (way_out.is_open)() {
+            return None;
+        }
+        rest = step.min(left);
+        left = left.since(rest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// How long one waits that has `patience` ms, may leave after half of it once the way is open, which
+    /// is `opens` ms from now, and is given something after `given` ms; and whether it was.
+    async fn waits(patience: u64, opens: u64, given: u64) -> (u64, bool) {
+        let (sender, mut waiting) = oneshot::channel();
+        let begun = Instant::now();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(given)).await;
+            let _ = sender.send(());
+        });
+        let is_open = || begun.elapsed() >= Duration::from_millis(opens);
+        let way_out = WayOut { after: Nanos::from_millis(patience / 2), is_open: &is_open };
+        let heard = within_or_out(Nanos::from_millis(patience), way_out, &mut waiting).await;
+        (begun.elapsed().as_millis() as u64, heard.is_some())
+    }
+
+    #[tokio::test]
+    async fn who_may_leave_keeps_its_place_until_the_way_is_open() {
+        let never = 1 << 30;
+        let (left, was_given) = waits(100, 0, never).await;
+        assert!(left >= 50 && !was_given, "half of its wait is for this host: {left}");
+        let (left, was_given) = waits(4_000, 2_600, never).await;
+        assert!((2_600..4_000).contains(&left) && !was_given, "{left}");
+        let (end, was_given) = waits(100, never, never).await;
+        assert!(end >= 100 && !was_given, "nowhere to go, all of its wait: {end}");
+        let (end, was_given) = waits(60_000, 120, 150).await;
+        assert!(end >= 150 && was_given, "its place is kept: {end}");
+        assert!(waits(400, never, 300).await.0 >= 300);
     }
 }

@@ -134,7 +134,7 @@ impl Colonist {
                     }
                     self.colony.stuck(now, &self.stuck(), &mut out);
                     self.colony.tick(now, &mut out);
-                    self.around.overflow.told(self.colony.spares(), &self.shared());
+                    self.around.overflow.told(self.colony.spares(), &self.leaving());
                     self.publish();
                 }
             }
@@ -151,9 +151,9 @@ impl Colonist {
         let genome = &self.around.genome;
         let free = genome.room().saturating_add(genome.stems());
         let delay = self.around.levels.host().run_delay;
-        let shared = self.shared();
-        let is_shared = |tissue: &&Arc<Tissue>| shared.contains(&tissue.gene().name);
-        let idle = self.around.tissues.iter().filter(is_shared).map(|tissue| tissue.idle());
+        let leaving = self.leaving();
+        let may_come = |tissue: &&Arc<Tissue>| leaving.contains(&tissue.gene().name);
+        let idle = self.around.tissues.iter().filter(may_come).map(|tissue| tissue.idle());
         let staying = |tissue: &Arc<Tissue>| (tissue.gene().name.clone(), tissue.staying());
         self.colony.stand(Stand {
             free_permille: free_permille(free, self.around.cells_max, delay),
@@ -164,11 +164,11 @@ impl Colonist {
         self.colony.want(self.wanted());
     }
 
-    /// The genes that are counted over all hosts.
-    fn shared(&self) -> BTreeSet<GeneName> {
+    /// The genes whose requests may leave their host.
+    fn leaving(&self) -> BTreeSet<GeneName> {
         let in_force = self.around.wishes.in_force();
-        let shared = in_force.wishes.iter().filter(|wish| wish.scope == Scope::Network);
-        shared.map(|wish| wish.gene.clone()).collect()
+        let leaving = in_force.wishes.iter().filter(|wish| wish.scope != Scope::Local);
+        leaving.map(|wish| wish.gene.clone()).collect()
     }
 
     /// What this host answers for and the governor could not start.
@@ -252,18 +252,33 @@ impl Colonist {
     /// Lets the governor know what this host answers for.
     fn share(&mut self) {
         let in_force = self.around.wishes.in_force();
+        let now = self.around.clock.now();
         let mut shares = BTreeMap::new();
         for wish in in_force.wishes.iter().filter(|wish| wish.scope == Scope::Network) {
             let least = self.colony.share(&wish.gene);
-            shares.insert(wish.gene.clone(), Share { least, elsewhere: self.colony.elsewhere(&wish.gene) });
+            let most = self.colony.ceiling(now, &wish.gene, wish.count);
+            shares.insert(wish.gene.clone(), Share { least, most });
             if self.answered.get(&wish.gene).copied().unwrap_or(0) != least {
                 let (gene, copies) = (wish.gene.to_string(), least);
                 self.around.events.record(Happening::AnswersFor { gene, copies });
                 self.answered.insert(wish.gene.clone(), least);
             }
         }
+        self.bound(&shares);
         if self.around.commons.set_shares(shares) {
             self.around.ear.tell(Event::Shared);
+        }
+    }
+
+    /// Makes this host's parts the bounds of its tissues.
+    fn bound(&self, shares: &BTreeMap<GeneName, Share>) {
+        let ceilings = shares.iter().filter_map(|(gene, share)| Some((gene.clone(), share.most?)));
+        let wishes = &self.around.wishes;
+        for gene in wishes.set_ceilings(ceilings.collect()) {
+            if let Some(tissue) = self.around.tissues.iter().find(|tissue| tissue.gene().name == gene) {
+                let (least, most) = wishes.range(&gene);
+                tissue.set_range(least, most);
+            }
         }
     }
 

@@ -17,7 +17,7 @@ mod guest;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -125,8 +125,10 @@ impl std::fmt::Debug for Overflow {
 pub struct Way {
     overflow: std::sync::Weak<Overflow>,
     tissue: Arc<Tissue>,
-    /// How long a request waits in all, in nanoseconds, while it may leave and others have room; else 0.
+    /// How long a request waits in all, in nanoseconds, where it may leave; else 0.
     wait: AtomicU64,
+    /// Whether it may, and others have room.
+    is_open: AtomicBool,
 }
 
 impl Overflow {
@@ -137,7 +139,12 @@ impl Overflow {
         let offers = Offers::new(seat.seed.rotate_left(32));
         Arc::new_cyclic(|me| {
             let way = |tissue: &Arc<Tissue>| {
-                let way = Way { overflow: me.clone(), tissue: tissue.clone(), wait: AtomicU64::new(0) };
+                let way = Way {
+                    overflow: me.clone(),
+                    tissue: tissue.clone(),
+                    wait: AtomicU64::new(0),
+                    is_open: AtomicBool::new(false),
+                };
                 (tissue.gene().name.clone(), Arc::new(way))
             };
             Self {
@@ -161,9 +168,9 @@ impl Overflow {
         Some(way)
     }
 
-    /// What this host knows now: who is well, with how much room at which beat, and which genes are
-    /// counted over all hosts. Requests of any other gene never leave.
-    pub fn told(&self, well: impl IntoIterator<Item = (HostId, u32, u32)>, shared: &BTreeSet<GeneName>) {
+    /// What this host knows now: who is well, with how much room at which beat, and whose requests may
+    /// leave. Those of any other gene never do.
+    pub fn told(&self, well: impl IntoIterator<Item = (HostId, u32, u32)>, leaving: &BTreeSet<GeneName>) {
         let now = self.clock.now();
         let has_room = {
             let mut state = self.lock();
@@ -171,12 +178,12 @@ impl Overflow {
             state.offers.has_room(now)
         };
         for (gene, way) in &self.ways {
-            let is_open = has_room && shared.contains(gene);
-            let wait = if is_open { way.tissue.patience().0 } else { 0 };
-            way.wait.store(wait, Relaxed);
+            let may_leave = leaving.contains(gene);
+            way.wait.store(if may_leave { way.tissue.patience().0 } else { 0 }, Relaxed);
+            way.is_open.store(may_leave && has_room, Relaxed);
         }
         self.changed.notify_waiters();
-        self.guests.welcome(shared);
+        self.guests.welcome(leaving);
     }
 
     /// A host is believed dead: what it took of this one has no answer.
@@ -412,6 +419,10 @@ impl Elsewhere for Way {
     fn wait(&self) -> Option<Duration> {
         let wait = self.wait.load(Relaxed);
         (wait > 0).then(|| Duration::from_nanos(wait))
+    }
+
+    fn has_room(&self) -> bool {
+        self.is_open.load(Relaxed)
     }
 
     fn body_max(&self) -> usize {

@@ -12,12 +12,14 @@
 //!   when it is heard again, the weaker of two owners retires its copy.
 //! - Need that a host cannot meet is split over others as quotas ([`crate::quota`]), to hosts with
 //!   room, more to the freer ones.
+//! - Cells of a gene are bounded for all hosts together (`ceiling`).
 //! - What a host answers for and cannot start it gives up, for others to take ([`handover`]).
 //! - Requests that it has no room for go to a host with room ([`overflow`], [`errand`]).
 //! - Records of the phenotype are passed on as they are ([`crate::phenotype`]).
 //!
 //! Never here: a clock, a socket, and what a cell is.
 
+mod ceiling;
 pub mod errand;
 pub mod handover;
 mod ledger;
@@ -247,13 +249,6 @@ impl Colony {
     pub fn share(&self, gene: &GeneName) -> u32 {
         let copies = self.claims.mine().filter(|piece| piece.gene == *gene).count();
         u32::try_from(copies).unwrap_or(u32::MAX)
-    }
-
-    /// Cells of a gene on other hosts that are believed alive.
-    #[must_use]
-    pub fn elsewhere(&self, gene: &GeneName) -> u32 {
-        let cells = self.members.living().filter_map(|(_, member)| member.holdings.get(gene));
-        cells.fold(0, |sum, holding| sum.saturating_add(holding.cells))
     }
 
     /// Every other host that is well, with its newest beat and the messages that it could take.

@@ -4,6 +4,7 @@ use cyte_medium::{Peer, Weather};
 use cyte_organism::colony::handover::{Obstacle, PATIENCE, RESTS};
 use cyte_organism::colony::{DEAD, Stand};
 use cyte_organism::phenotype::HostId;
+use cyte_organism::wish::Count;
 
 use crate::world::{World, piece, weather};
 
@@ -261,6 +262,26 @@ fn what_nobody_can_start_goes_round_slowly() {
     assert!((3..=4).contains(&world.starts), "{}", world.starts);
     assert_eq!(world.given_up, world.starts as usize);
     assert!(world.until_owned(1, 3 * RESTS.as_millis()) < 2 * RESTS.as_millis(), "it is tried again");
+}
+
+/// What hosts may have of a gene adds up to what all may have, from the first moment and after a death.
+#[test]
+fn what_hosts_may_have_adds_up() {
+    let mut world = World::new(4, 3, weather(), 3);
+    let count = Count::range(2, 9);
+    let sum = |world: &World, hosts: &[usize]| -> u32 {
+        let gene = piece(0).gene;
+        let ceiling = |at: &usize| world.hosts[*at].colony.ceiling(world.now, &gene, count).unwrap();
+        hosts.iter().map(ceiling).sum()
+    };
+    assert_eq!(sum(&world, &[0, 1, 2, 3]), 7, "the two that all want are claimed by nobody yet");
+    world.run(3_000);
+    assert_eq!(sum(&world, &[0, 1, 2, 3]), 9);
+    world.kill(2);
+    world.run(4_000);
+    assert_eq!(sum(&world, &[0, 1, 3]), 9);
+    let gene = piece(0).gene;
+    assert_eq!(world.hosts[0].colony.ceiling(world.now, &gene, Count { min: 2, max: None }), None);
 }
 
 /// What a host has to spare for others is known to them.

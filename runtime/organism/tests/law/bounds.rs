@@ -404,3 +404,24 @@ fn what_an_operator_says_is_heard_once_and_bounded() {
     });
     assert!(explained, "{:?}", world.decisions);
 }
+
+/// Each class has a hormone of its own: whoever shouts in one, the cells of another feel nothing of it.
+#[test]
+fn a_hormone_is_felt_by_its_class_and_no_other() {
+    let spec = ClassSpec { slots: 100, max: 100, ..ClassSpec::default() };
+    let mut world = World::new(exact(), &[spec, spec], 1);
+    for class in [0, 1] {
+        world.populate(class, 20);
+    }
+    let content = |world: &mut World| world.tissues.iter_mut().for_each(|tissue| tissue.set_loads(100));
+    world.ticks(50, content);
+    world.law.command(ClassId(0), 1.0).unwrap();
+    content(&mut world);
+    world.step(Nanos::from_millis(20));
+    let grown = |of: u32| {
+        let born = |decision: &&Decision| matches!(decision, Decision::Cell { class, cause: Cause::Growth, .. } if class.0 == of);
+        world.decisions.iter().filter(born).count()
+    };
+    assert!(grown(0) > 0 && grown(1) == 0, "{:?}", world.decisions);
+    assert!(world.law.view(ClassId(1)).unwrap().felt_fast.abs() < 0.01);
+}
