@@ -44,6 +44,8 @@ fn an_egg_has_neither_stems_nor_cells_and_wakes_with_the_first_request() {
     let before = host.json(["hormones"]);
     assert_eq!((&before["host"]["stems"], before["classes"].as_array().unwrap().len()), (&0.into(), 0));
     assert_eq!(cells(&host), 0);
+    let said = host.cyte(["hormone", "release", "growth", "0.5"]).run();
+    assert!(said.code() != 0 && said.stderr.contains("an egg until its first request"), "{}", said.stderr);
     assert_eq!(host.get("/?ms=1").status, 200);
     let stems = || host.json(["hormones"])["host"]["stems"].as_u64().filter(|stems| *stems >= 16);
     assert_eq!(until("the pool is full", stems), 16);

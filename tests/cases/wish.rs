@@ -137,6 +137,29 @@ express = { max = 4 }
     has(&host, "echo", 0);
 }
 
+/// A plan says what would start and end, by the same rules, and changes nothing.
+#[test]
+fn a_plan_is_shown_before_anything_is_done() {
+    let (host, folder) = host();
+    apply(&host, "[gene.front]\ncount = 3\n");
+    has(&host, "front", 3);
+    let file = folder.path().join("wishes.toml");
+    std::fs::write(&file, "[gene.front]\ncount = \"0..1\"\n[gene.back]\ncount = \"2..3\"\n").unwrap();
+    let plan = |host: &Host| host.cyte(["apply", "--plan"]).arg(&file).json()["plan"].clone();
+    let expected = serde_json::json!([
+        {"gene": "back", "now": "0..4", "then": "2..3", "cells": 0, "starts": 2, "ends": 0},
+        {"gene": "front", "now": 3, "then": "0..1", "cells": 3, "starts": 0, "ends": 2},
+    ]);
+    assert_eq!(plan(&host), expected);
+    let text = host.cyte(["apply", "--plan"]).arg(&file).ok().stdout;
+    assert!(text.starts_with("GENE") && text.contains("STARTS") && text.lines().count() == 3, "{text}");
+    assert_eq!((host.json(["get", "front"])["count"].clone(), cells(&host, "front")), (3.into(), 3));
+    host.cyte(["apply", "-", "--plan"]).stdin("[gene.back]\ncount = 9\n").run().refused(4, "E407");
+    apply(&host, &std::fs::read_to_string(&file).unwrap());
+    has(&host, "front", 1);
+    has(&host, "back", 2);
+}
+
 #[test]
 fn what_the_dna_does_not_allow_is_refused_with_the_bound() {
     let (host, folder) = host();

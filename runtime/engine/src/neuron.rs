@@ -36,6 +36,7 @@ use crate::{
     genome::{CellPre, DoorPre, Genome},
     host::CellHost,
     obituary::obituary,
+    state::CellLimits,
     vitals::Vitals,
 };
 use mind::Mind;
@@ -224,21 +225,21 @@ impl Neuron {
 
     async fn attempt(&self, look: &Look) -> Result<(Vec<Order>, u64), CallError> {
         let (vitals, call) = self.call(look.clone())?;
-        let limits = &self.pre.context.limits;
+        let CellLimits { cpu, wall, .. } = self.pre.context.limits;
         let started = self.host.clock.now();
-        vitals.begin(0, limits.cpu);
+        vitals.begin(0, cpu);
         let metered = Metered { call, vitals: vitals.clone(), ticker: self.host.ticker.clone() };
-        let mut looked = timeout(Duration::from_nanos(limits.wall.0), metered)
-            .await
-            .unwrap_or_else(|_| Err(Breach::Wall.into()));
-        if looked.is_ok() && self.host.clock.now().since(started) > limits.wall {
-            looked = Err(Breach::Wall.into());
-        }
+        let looked =
+            timeout(Duration::from_nanos(wall.0), metered).await.unwrap_or_else(|_| Err(Breach::Wall.into()));
         vitals.end();
         match looked {
             Ok((mind, said)) => {
                 self.keep(mind);
-                Ok(orders::judge(self.mandate, look, said))
+                // Whoever answered after its time waited for a core. It keeps what it remembers; what it
+                // says of a look that the next one would have replaced is not heard.
+                let took = self.host.clock.now().since(started);
+                let is_old = took > wall.max(Nanos::from_millis(limits::NEURON_EVERY_MS));
+                Ok(orders::judge(self.mandate, look, if is_old { Vec::new() } else { said }))
             }
             Err(error) => {
                 if let Some(Breach::Wall) = error.downcast_ref() {

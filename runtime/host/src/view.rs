@@ -469,6 +469,14 @@ impl WishView for View {
         &self.wishes
     }
 
+    fn plan(&self, name: &str, text: &str) -> Result<Value, CliError> {
+        let staying = |gene: &GeneName| {
+            let grown = self.grown.iter().find(|grown| grown.gene.name == *gene)?;
+            grown.tissue.as_ref().map(|tissue| tissue.staying())
+        };
+        self.wishes.plan(&WishFile::parse(name, text)?, staying)
+    }
+
     fn apply(&self, uid: u32, name: &str, text: &str) -> Result<Value, CliError> {
         let file = WishFile::parse(name, text)?;
         let audit = entry(uid, "wish.apply", &wishes::subject(file.wishes()));

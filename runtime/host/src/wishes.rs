@@ -149,6 +149,34 @@ impl Wishes {
         changed
     }
 
+    /// What all wishes of a file would come to: of each gene what is wanted now and then, and how many
+    /// of its cells, which `cells` tells where a host runs, would start and end. Changes nothing.
+    ///
+    /// # Errors
+    /// As [`Wishes::apply`].
+    pub fn plan(
+        &self,
+        file: &WishFile<'_>,
+        cells: impl Fn(&GeneName) -> Option<u32>,
+    ) -> Result<Value, CliError> {
+        let in_force = self.in_force();
+        let mut planned = Vec::new();
+        for wish in file.wishes() {
+            let then = self.envelopes.narrow(wish).map_err(|error| file.outside(&error))?;
+            // Which part of what several hosts want is this one's is not for it alone to say.
+            let here = cells(&wish.gene).filter(|_| then.scope != Scope::Network);
+            planned.push(json!({
+                "gene": wish.gene.as_str(),
+                "now": in_force.get(&wish.gene).map(|wish| wish.count),
+                "then": then.count,
+                "cells": here,
+                "starts": here.map(|cells| then.count.min.saturating_sub(cells)),
+                "ends": here.map(|cells| cells.saturating_sub(then.count.most())),
+            }));
+        }
+        Ok(json!({"v": 1, "revision": in_force.revision, "plan": planned}))
+    }
+
     /// Takes all wishes of a file in an operator's name, or none; says what changed.
     ///
     /// # Errors

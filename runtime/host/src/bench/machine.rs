@@ -39,6 +39,35 @@ pub(crate) fn pin(core: usize) -> io::Result<()> {
     Ok(sched_setaffinity(None, &set)?)
 }
 
+/// Time in which this machine's cores wanted to run and their host ran something else, and all time that
+/// they had, in ticks since it started; zero where the kernel does not say.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Stolen {
+    stolen: u64,
+    all: u64,
+}
+
+impl Stolen {
+    /// Until now.
+    pub(crate) fn read() -> Self {
+        Self::parse(&std::fs::read_to_string("/proc/stat").unwrap_or_default())
+    }
+
+    fn parse(stat: &str) -> Self {
+        let line = stat.lines().find_map(|line| line.strip_prefix("cpu "));
+        // User, nice, system, idle, iowait, irq, softirq, steal; what follows is in the first two already.
+        let ticks: Vec<u64> =
+            line.unwrap_or("").split_whitespace().take(8).map_while(|ticks| ticks.parse().ok()).collect();
+        Self { stolen: ticks.get(7).copied().unwrap_or(0), all: ticks.iter().sum() }
+    }
+
+    /// Percent of the time from `self` until `later`.
+    pub(crate) fn percent_until(self, later: Self) -> f64 {
+        let all = later.all.saturating_sub(self.all).max(1);
+        100.0 * later.stolen.saturating_sub(self.stolen) as f64 / all as f64
+    }
+}
+
 /// What the figures were measured on.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Machine {
@@ -239,6 +268,15 @@ fn kibibytes(text: &str, field: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_stolen_is_a_part_of_all_time() {
+        let before = Stolen::parse("cpu  100 0 50 800 10 0 0 40 7 0\ncpu0 1 2 3\n");
+        let after = Stolen::parse("cpu  150 0 50 840 10 0 0 50 7 0\n");
+        assert!((before.percent_until(after) - 10.0).abs() < 1e-9);
+        assert_eq!(Stolen::parse("intr 7").percent_until(Stolen::default()), 0.0);
+        assert!(Stolen::read().percent_until(Stolen::read()) <= 100.0);
+    }
 
     #[test]
     fn a_stat_line_with_a_nasty_name() {

@@ -18,6 +18,7 @@ use cyte_organism::Nanos;
 use cyte_organism::constants::Constants;
 use cyte_organism::sim::{Arrivals, ClassOutcome, Controller, Load, Meter, Outcome, picture};
 
+use super::machine::Stolen;
 use super::report::{CaseReport, GateReport, Row};
 use super::server::Server;
 use super::stats::{Spread, order, ratios};
@@ -116,6 +117,8 @@ struct Life {
     outcome: ClassOutcome,
     /// Requests that were refused or not answered, beside those that died with their cells.
     failed: u64,
+    /// Percent of the machine's time that others had on its cores: what a noisy round is known by.
+    stolen: f64,
 }
 
 /// What became of one workload, a life a ruler and round.
@@ -169,6 +172,7 @@ fn told(life: &Life) -> String {
     if let (Some(t90), Some(over)) = (life.outcome.t90_ms, life.outcome.overshoot_percent) {
         told.push_str(&format!(", t90 {t90:.0} ms, {over:.0} % over"));
     }
+    told.push_str(&format!("; {:.0} % of the machine's time stolen", life.stolen));
     told
 }
 
@@ -193,10 +197,13 @@ fn one(bench: &Bench<'_>, workload: &Workload, ruler: &Ruler, name: &str) -> Res
             (shots, crashing.map_or(Ok(Nanos(0)), joined))
         })
     };
+    let before = Stolen::read();
     let ((shots, crash), gauges) = watcher::beside(&state, LOOK, began, fire);
+    let stolen = before.percent_until(Stolen::read());
     let (shots, gauges) = (shots.map_err(failed)?, gauges.map_err(failed)?);
     let crashed = crash.map_err(failed)?;
-    Ok(measure(workload, &load, &shots, &gauges, crashed))
+    let (outcome, failed) = measure(workload, &load, &shots, &gauges, crashed);
+    Ok(Life { outcome, failed, stolen })
 }
 
 fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
@@ -234,7 +241,13 @@ fn project(bench: &Bench<'_>, name: &str, slots: u32, ruler: &Ruler) -> Result<P
 
 /// Everything in the order in which it happened, through the simulator's meter. Where half of the cells
 /// died, `crashed` is how long that took.
-fn measure(workload: &Workload, load: &Load, shots: &[Shot], gauges: &[Gauge], crashed: Nanos) -> Life {
+fn measure(
+    workload: &Workload,
+    load: &Load,
+    shots: &[Shot],
+    gauges: &[Gauge],
+    crashed: Nanos,
+) -> (ClassOutcome, u64) {
     let end = Nanos((workload.seconds * 1e9) as u64);
     let mut meter = Meter::new(workload.name, TARGET, workload.seconds);
     let arrivals = Arrivals::new(load.clone(), SEED);
@@ -270,7 +283,7 @@ fn measure(workload: &Workload, load: &Load, shots: &[Shot], gauges: &[Gauge], c
         // From the first that died and not from the last.
         outcome.t90_ms = outcome.t90_ms.map(|t90| t90 + crashed.0 as f64 / 1e6);
     }
-    Life { outcome, failed }
+    (outcome, failed)
 }
 
 /// Tells the meter of one request.
@@ -318,6 +331,7 @@ fn rows(lives: &Lives) -> Vec<Row> {
             .with("p99 wait ms", &column(&|life| Some(life.outcome.wait_p99_ms)))
             .with("t90 ms", &column(&|life| life.outcome.t90_ms))
             .with("over %", &column(&|life| life.outcome.overshoot_percent))
+            .with("stolen %", &column(&|life| Some(life.stolen)))
     };
     RULERS.iter().zip(lives).map(row).collect()
 }
@@ -411,7 +425,8 @@ mod tests {
             }
         };
         let gauges: Vec<Gauge> = (0..4_500).map(gauge).collect();
-        let life = measure(workload, &load, &shots, &gauges, Nanos(0));
+        let (outcome, failed) = measure(workload, &load, &shots, &gauges, Nanos(0));
+        let life = Life { outcome, failed, stolen: 0.0 };
         let outcome = &life.outcome;
         assert_eq!(outcome.offered, due.len() as u64);
         assert!((outcome.late_percent - 0.2).abs() < 0.01, "{}", outcome.late_percent);

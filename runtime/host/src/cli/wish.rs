@@ -25,11 +25,14 @@ use crate::wishes::{FILE_MAX, WishFile, Wishes, subject};
 /// Want what a file says: how many cells of which genes, inside what the DNA allows
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  cyte apply wishes.toml\n  printf '[gene.front]\\ncount = \"2..8\"\\n' | cyte apply -\n\nA file has one table a gene; all of it is taken or nothing:\n  [gene.front]\n  count = \"2..8\"                   # 3, \"2..8\" or \"2..\"\n  priority = 700                   # 0 to 1000; higher is started first\n  labels = { team = \"web\" }\n  constraints = [\"os=linux\"]       # what a host must be; or not-with:GENE\n  companions = [\"cache\"]           # one cell of it comes with each cell"
+    after_help = "Examples:\n  cyte apply wishes.toml\n  cyte apply wishes.toml --plan\n  printf '[gene.front]\\ncount = \"2..8\"\\n' | cyte apply -\n\nA file has one table a gene; all of it is taken or nothing:\n  [gene.front]\n  count = \"2..8\"                   # 3, \"2..8\" or \"2..\"\n  priority = 700                   # 0 to 1000; higher is started first\n  labels = { team = \"web\" }\n  constraints = [\"os=linux\"]       # what a host must be; or not-with:GENE\n  companions = [\"cache\"]           # one cell of it comes with each cell"
 )]
 pub(super) struct Apply {
     /// The file of wishes; `-` is standard input
     file: PathBuf,
+    /// Only show what it would come to; nothing changes
+    #[arg(long)]
+    plan: bool,
     #[command(flatten)]
     which: Which,
 }
@@ -112,9 +115,11 @@ pub(super) fn apply(verb: &Apply, context: &Context) -> Done {
     let text = text(&verb.file)?;
     let answer = match asked(&verb.which)? {
         Asked::Host(client) => {
-            let path = format!("/v1/wishes?file={}", escape(&name));
+            let plan = if verb.plan { "&plan" } else { "" };
+            let path = format!("/v1/wishes?file={}{plan}", escape(&name));
             client.call(Method::POST, &path, Bytes::from(text))?
         }
+        Asked::Rest(_state, wishes) if verb.plan => wishes.plan(&WishFile::parse(&name, &text)?, |_| None)?,
         Asked::Rest(_state, wishes) => {
             let file = WishFile::parse(&name, &text)?;
             let audit = audit("wish.apply", &subject(file.wishes()));
@@ -122,7 +127,19 @@ pub(super) fn apply(verb: &Apply, context: &Context) -> Done {
             json!({"v": 1, "revision": wishes.in_force().revision, "changes": changes})
         }
     };
+    if verb.plan {
+        context.answer(&answer, "plan", plan_text)?;
+        return Ok(Exit::OK);
+    }
     changed(&answer, context)
+}
+
+/// What a file of wishes would come to.
+fn plan_text(answer: &Value) -> String {
+    let keys = ["gene", "now", "then", "cells", "starts", "ends"];
+    let rows: Vec<_> =
+        items(answer, "plan").iter().map(|row| keys.map(|key| field(row, key)).to_vec()).collect();
+    table(&["GENE", "NOW", "THEN", "CELLS", "STARTS", "ENDS"], &rows)
 }
 
 pub(super) fn delete(verb: &Delete, context: &Context) -> Done {

@@ -278,6 +278,10 @@ mod tests {
         fn wishes(&self) -> &crate::wishes::Wishes {
             &self.wishes
         }
+        fn plan(&self, name: &str, text: &str) -> Result<Value, CliError> {
+            Ok(json!({"v": 1, "name": name, "planned": text}))
+        }
+
         fn apply(&self, _: u32, name: &str, text: &str) -> Result<Value, CliError> {
             Ok(json!({"v": 1, "name": name, "text": text}))
         }
@@ -389,6 +393,8 @@ mod tests {
         let text = Bytes::from_static(b"[gene.front]");
         let answer = host.client.call(Method::POST, "/v1/wishes?file=a%20b.toml", text).unwrap();
         assert_eq!((&answer["name"], &answer["text"]), (&json!("a b.toml"), &json!("[gene.front]")));
+        let plan = host.client.call(Method::POST, "/v1/wishes?plan&file=x", Bytes::from("[gene.x]")).unwrap();
+        assert_eq!(plan, json!({"v": 1, "name": "x", "planned": "[gene.x]"}));
         let gone = host.client.call(Method::DELETE, "/v1/wishes/front", Bytes::new()).unwrap();
         assert_eq!((&gone["uid"], &gone["gene"]), (&json!(me), &json!("front")));
         assert_eq!(host.client.get("/v1/wishes").unwrap()["wishes"], json!([]));

@@ -97,6 +97,10 @@ pub(super) async fn release(body: Incoming, view: Arc<dyn HostView>, uid: u32) -
     };
     let answer = match governed::answer(released, SILENT).await {
         Ok(Ok(())) => Ok(json!({"v": 1, "hormone": hormone.to_string(), "strength": strength})),
+        // The law knows a gene from the organism's first look on.
+        Ok(Err(ReleaseError::NoCell)) => {
+            Err(refused("nobody hears it: the organism is an egg until its first request".to_owned()))
+        }
         Ok(Err(why)) => Err(refused(why.to_string())),
         Err(silent) => Err(silent),
     };

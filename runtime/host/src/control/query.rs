@@ -20,6 +20,8 @@ pub(super) struct Query {
     pub(super) words: Vec<String>,
     /// Of wishes: the name of the file that they come from.
     pub(super) file: Option<String>,
+    /// Of wishes: only what they would come to.
+    pub(super) plan: bool,
     /// Of a cell's end: with what it holds.
     pub(super) now: bool,
 }
@@ -32,6 +34,7 @@ impl Query {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             match key {
                 "follow" => query.follow = value != "0" && value != "false",
+                "plan" => query.plan = value != "0" && value != "false",
                 "now" => query.now = value != "0" && value != "false",
                 "since" => query.since = value.parse().ok(),
                 "after" => query.after = value.parse().ok(),

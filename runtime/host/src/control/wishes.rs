@@ -34,6 +34,12 @@ pub trait WishView: Send + Sync + 'static {
     /// it cannot be kept.
     fn apply(&self, uid: u32, name: &str, text: &str) -> Result<Value, CliError>;
 
+    /// What all wishes of a file would come to; changes nothing.
+    ///
+    /// # Errors
+    /// As [`WishView::apply`].
+    fn plan(&self, name: &str, text: &str) -> Result<Value, CliError>;
+
     /// Why there are as many cells of a gene, or of each gene, as there are.
     ///
     /// # Errors
@@ -66,7 +72,7 @@ pub(super) fn why(steps: &[&str], view: &dyn HostView) -> Response<Body> {
     answered(view.why(gene.as_deref()), StatusCode::NOT_FOUND)
 }
 
-/// An answer to `POST /v1/wishes` and `DELETE /v1/wishes/GENE`.
+/// An answer to `POST /v1/wishes`, to the same with `?plan`, and `DELETE /v1/wishes/GENE`.
 pub(super) async fn write(
     method: &Method,
     steps: &[&str],
@@ -96,6 +102,7 @@ pub(super) async fn write(
     let name = query.file.unwrap_or_else(|| "-".to_owned());
     let work = move || match gene {
         Some(gene) => view.delete_wish(uid, &gene),
+        None if query.plan => view.plan(&name, &text_of(&text)?),
         None => view.apply(uid, &name, &text_of(&text)?),
     };
     let stopping = |_| Err(CliError::new(Code::Control, "cannot keep the wish", "the host stops"));

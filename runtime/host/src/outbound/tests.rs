@@ -245,28 +245,31 @@ async fn redirects_are_the_guests_to_follow_and_connection_fields_stay_here() {
 
 #[tokio::test]
 async fn bodies_stream_both_ways_and_a_slow_upload_is_not_a_silent_server() {
-    let (server, client) = (Server::good().await, client());
-    let pieces = futures_util::stream::iter(0..5).then(|_| async {
-        sleep(Duration::from_millis(150)).await;
+    // Pieces come far sooner than a silence counts, and all of them take longer than a head may.
+    let second = Duration::from_secs(1);
+    let client = client_with(OutboundConfig { head: second, idle: second, ..quick() });
+    let server = Server::good().await;
+    let pieces = futures_util::stream::iter(0..12).then(|_| async {
+        sleep(Duration::from_millis(100)).await;
         Ok(Frame::data(Bytes::from_static(b"piece ")))
     });
     let body = StreamBody::new(pieces).boxed_unsync();
     let request = Request::post(format!("{}/echo", server.origin())).body(body).unwrap();
-    assert_eq!(text(&client, ask("shop", &server.origin(), request)).await.unwrap(), "piece ".repeat(5));
+    assert_eq!(text(&client, ask("shop", &server.origin(), request)).await.unwrap(), "piece ".repeat(12));
 
     // The server reads everything before it answers, for longer than the head may take.
     let patient = Server::start(|mut stream| async move {
         read_head(&mut stream).await;
-        let mut seen = vec![0; 30];
+        let mut seen = vec![0; 72];
         stream.read_exact(&mut seen).await.unwrap();
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
     })
     .await;
-    let pieces = futures_util::stream::iter(0..5).then(|_| async {
-        sleep(Duration::from_millis(150)).await;
+    let pieces = futures_util::stream::iter(0..12).then(|_| async {
+        sleep(Duration::from_millis(100)).await;
         Ok(Frame::data(Bytes::from_static(b"piece ")))
     });
-    let request = Request::post(format!("{}/", patient.origin())).header("content-length", "30");
+    let request = Request::post(format!("{}/", patient.origin())).header("content-length", "72");
     let request = request.body(StreamBody::new(pieces).boxed_unsync()).unwrap();
     assert_eq!(text(&client, ask("shop", &patient.origin(), request)).await.unwrap(), "ok");
 }
