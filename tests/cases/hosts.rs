@@ -38,10 +38,7 @@ fn the_genes_of_a_dead_host_live_elsewhere_in_under_three_seconds() {
         assert_eq!(village.get(number, "/"), 200);
     }
     village.has_copies(7);
-    until("all see each other", || {
-        let sees = |number| village.row(number)["sees"].as_array().map_or(0, Vec::len);
-        (1..=3).all(|number| sees(number) == 2).then_some(())
-    });
+    village.all_see_each_other();
     let had = village.row(2)["copies"].as_u64().unwrap();
     let killed = village.ask(&["host", "kill", "2"]);
     let at_ms = killed["at_ms"].as_u64().unwrap();
@@ -109,10 +106,7 @@ express = { max = 4, scope = "network" }
 limits = { wait = "20s" }
 "#;
     let village = Village::start(FOUR, 3, &[]);
-    until("all see each other", || {
-        let sees = |number| village.row(number)["sees"].as_array().map_or(0, Vec::len);
-        (1..=3).all(|number| sees(number) == 2).then_some(())
-    });
+    village.all_see_each_other();
     let cells = |number: usize| village.ask_host(number, &["ps"])["cells"].as_array().unwrap().len();
     let most = || -> Vec<u64> {
         let bound = |number| village.ask_host(number, &["why", "shop"])["genes"][0]["most"].as_u64();

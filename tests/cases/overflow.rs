@@ -39,10 +39,7 @@ const PATIENT: Duration = Duration::from_secs(100);
 
 fn start() -> Village {
     let village = Village::start(SHOP, 3, &["--cells", "2"]);
-    until("all see each other", || {
-        let sees = |number| village.row(number)["sees"].as_array().map_or(0, Vec::len);
-        (1..=3).all(|number| sees(number) == 2).then_some(())
-    });
+    village.all_see_each_other();
     village
 }
 
@@ -156,10 +153,7 @@ fn what_one_host_has_no_room_for_others_answer() {
 fn requests_of_a_remote_gene_are_answered_elsewhere_too() {
     let afar = SHOP.replacen("scope = \"network\"", "scope = \"remote\"", 1);
     let village = Village::start(&afar, 2, &["--cells", "2"]);
-    until("they see each other", || {
-        let sees = |number| village.row(number)["sees"].as_array().map_or(0, Vec::len);
-        (1..=2).all(|number| sees(number) == 1).then_some(())
-    });
+    village.all_see_each_other();
     let held = fill(&village, "far");
     let answers = join(ask(&village, 4, "/far?ms=50"));
     assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");

@@ -95,6 +95,15 @@ impl Village {
         until(&format!("{count} copies"), || (self.copies() == count).then_some(()));
     }
 
+    /// Waits until every host sees every other.
+    #[track_caller]
+    pub fn all_see_each_other(&self) {
+        until("all see each other", || {
+            let sees = |number| self.row(number)["sees"].as_array().map_or(0, Vec::len);
+            (1..=self.hosts.len()).all(|number| sees(number) == self.hosts.len() - 1).then_some(())
+        });
+    }
+
     /// A host's events of one kind.
     pub fn events(&self, number: usize, kind: &str) -> Vec<Value> {
         let all = self.ask_host(number, &["events", "--tail", "4096"]);

@@ -3,8 +3,8 @@
 //! Only genes whose mount has a way to other hosts come here, and only requests that no cell had
 //! anything of: what was begun is never begun again. Such a request waits here, at its place in the queue,
 //! for at least half of its wait, and on while no other host seems to have room; what is left is for
-//! finding a host that takes it. Its body goes whole, so it must be short and its length known; anything else hears what it heard without
-//! other hosts, 503.
+//! finding a host that takes it. Its body goes whole, so it must be short and its length known; anything
+//! else hears what it heard without other hosts, 503.
 
 use std::pin::Pin;
 use std::time::Duration;

@@ -75,8 +75,7 @@ impl Commons {
         if wish.scope == Scope::Network {
             let shares = Arc::clone(&self.shares.read().unwrap_or_else(PoisonError::into_inner));
             let Share { least, most } = shares.get(&wish.gene).copied().unwrap_or_default();
-            let most = most.map_or(wish.count.max, Some);
-            (part.scope, part.count) = (Scope::Local, Count { min: least, max: most });
+            (part.scope, part.count) = (Scope::Local, Count { min: least, max: most.or(wish.count.max) });
         }
         part
     }

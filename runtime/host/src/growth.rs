@@ -55,8 +55,7 @@ impl Grown {
     /// Makes the wish in force the bounds of its tissue.
     pub fn follow(&self, wishes: &Wishes) {
         if let Some(tissue) = &self.tissue {
-            let (min, max) = wishes.range(&self.gene.name);
-            tissue.set_range(min, max);
+            follow(tissue, wishes);
         }
     }
 
@@ -68,6 +67,12 @@ impl Grown {
             cached: self.pre.was_cached(),
         }
     }
+}
+
+/// Makes the wish in force the bounds of a tissue.
+pub fn follow(tissue: &Tissue, wishes: &Wishes) {
+    let (min, max) = wishes.range(&tissue.gene().name);
+    tissue.set_range(min, max);
 }
 
 /// Looks into every gene's component, `at_once` of them side by side; in the genes' order.

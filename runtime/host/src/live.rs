@@ -229,26 +229,21 @@ impl Live {
 
     /// Hands what is in force to whoever obeys it.
     fn obey(&self, knob: &Knob) {
-        let value = self.in_force(knob);
-        let small = u32::try_from(value).unwrap_or(u32::MAX);
-        match knob {
-            Knob::HostCells => self.genome.set_cells_max(small),
-            Knob::HostMemory => self.genome.set_memory_max(value),
-            Knob::PolledCalls => self.genome.set_slow_at_once(small.saturating_sub(self.inline)),
-            Knob::Wait(gene) | Knob::Waiters(gene) => {
-                let wait = Nanos::from_millis(self.in_force(&Knob::Wait(gene.clone())));
-                let waiters = self.in_force(&Knob::Waiters(gene.clone()));
-                if let Some(tissue) = self.tissue(gene) {
-                    tissue.set_patience(wait, u32::try_from(waiters).unwrap_or(u32::MAX));
-                }
+        let count = |knob: &Knob| u32::try_from(self.in_force(knob)).unwrap_or(u32::MAX);
+        let time = |knob: &Knob| Nanos::from_millis(self.in_force(knob));
+        let tissue = knob.gene().and_then(|gene| self.tissue(gene));
+        match (knob, tissue) {
+            (Knob::HostCells, _) => self.genome.set_cells_max(count(knob)),
+            (Knob::HostMemory, _) => self.genome.set_memory_max(self.in_force(knob)),
+            (Knob::PolledCalls, _) => self.genome.set_slow_at_once(count(knob).saturating_sub(self.inline)),
+            (Knob::Wait(gene) | Knob::Waiters(gene), Some(tissue)) => {
+                tissue.set_patience(time(&Knob::Wait(gene.clone())), count(&Knob::Waiters(gene.clone())));
             }
-            Knob::Background(gene) | Knob::BackgroundWait(gene) => {
-                let held = self.in_force(&Knob::Background(gene.clone()));
-                let hold = Nanos::from_millis(self.in_force(&Knob::BackgroundWait(gene.clone())));
-                if let Some(tissue) = self.tissue(gene) {
-                    tissue.set_background(u32::try_from(held).unwrap_or(u32::MAX), hold);
-                }
+            (Knob::Background(gene) | Knob::BackgroundWait(gene), Some(tissue)) => {
+                let (held, hold) = (Knob::Background(gene.clone()), Knob::BackgroundWait(gene.clone()));
+                tissue.set_background(count(&held), time(&hold));
             }
+            (_, None) => {}
         }
     }
 
@@ -257,7 +252,8 @@ impl Live {
         self.genes.iter().for_each(|gene| gene.follow(wishes));
     }
 
-    fn tissue(&self, gene: &GeneName) -> Option<&Arc<Tissue>> {
+    /// The tissue of this gene, where it has one.
+    pub fn tissue(&self, gene: &GeneName) -> Option<&Arc<Tissue>> {
         self.genes.iter().find(|grown| grown.gene.name == *gene)?.tissue.as_ref()
     }
 

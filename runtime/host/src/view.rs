@@ -470,10 +470,7 @@ impl WishView for View {
     }
 
     fn plan(&self, name: &str, text: &str) -> Result<Value, CliError> {
-        let staying = |gene: &GeneName| {
-            let grown = self.grown.iter().find(|grown| grown.gene.name == *gene)?;
-            grown.tissue.as_ref().map(|tissue| tissue.staying())
-        };
+        let staying = |gene: &GeneName| self.live.tissue(gene).map(|tissue| tissue.staying());
         self.wishes.plan(&WishFile::parse(name, text)?, staying)
     }
 

@@ -7,7 +7,7 @@
 mod file;
 mod words;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use cyte_dna::{Gene, GeneName, Scope};
@@ -139,14 +139,9 @@ impl Wishes {
         }
     }
 
-    /// This host's parts of what all hosts together may have; says of which genes they changed.
-    pub fn set_ceilings(&self, ceilings: BTreeMap<GeneName, u32>) -> Vec<GeneName> {
-        let mut kept = self.ceilings.write().unwrap_or_else(PoisonError::into_inner);
-        let differs = |gene: &&GeneName| kept.get(*gene) != ceilings.get(*gene);
-        let genes: BTreeSet<&GeneName> = kept.keys().chain(ceilings.keys()).collect();
-        let changed = genes.into_iter().filter(differs).cloned().collect();
-        *kept = ceilings;
-        changed
+    /// This host's parts of what all hosts together may have; tissues follow when they are told to.
+    pub fn set_ceilings(&self, ceilings: BTreeMap<GeneName, u32>) {
+        *self.ceilings.write().unwrap_or_else(PoisonError::into_inner) = ceilings;
     }
 
     /// What all wishes of a file would come to: of each gene what is wanted now and then, and how many

@@ -143,37 +143,38 @@ pub struct Span {
 pub struct OutOfSpan(pub Span);
 
 impl Span {
-    /// The bounds of [`Knob::Wait`] of `gene`. What its DNA says is the most: an operator chooses inside
-    /// it. Where it says nothing, the ceiling of the table of limits holds.
+    /// Of a limit of a gene. What its DNA says is the most: an operator chooses inside it. Where it says
+    /// nothing, the ceiling of the table of limits holds.
+    fn of_gene(dna: Option<u64>, ceiling: u64, default: u64) -> Self {
+        Self { least: 0, most: dna.unwrap_or(ceiling), default, dna }
+    }
+
+    /// The bounds of [`Knob::Wait`] of `gene`.
     #[must_use]
     pub fn of_wait(gene: &Gene) -> Self {
-        let dna = gene.limits.wait_ms;
-        let most = dna.unwrap_or(limits::WAIT_FOR_CAPACITY_MAX_MS);
-        Self { least: 0, most, default: gene.limits.wait_ms_or_default(), dna }
+        let (dna, default) = (gene.limits.wait_ms, gene.limits.wait_ms_or_default());
+        Self::of_gene(dna, limits::WAIT_FOR_CAPACITY_MAX_MS, default)
     }
 
-    /// The bounds of [`Knob::Waiters`] of `gene`, as those of its wait.
+    /// The bounds of [`Knob::Waiters`] of `gene`.
     #[must_use]
     pub fn of_waiters(gene: &Gene) -> Self {
-        let dna = gene.limits.waiters.map(u64::from);
-        let most = dna.unwrap_or_else(|| limits::WAITERS_PER_GENE_MAX.into());
-        Self { least: 0, most, default: gene.limits.waiters_or_default().into(), dna }
+        let (dna, default) = (gene.limits.waiters, gene.limits.waiters_or_default());
+        Self::of_gene(dna.map(u64::from), limits::WAITERS_PER_GENE_MAX.into(), default.into())
     }
 
-    /// The bounds of [`Knob::Background`] of `gene`, as those of its wait.
+    /// The bounds of [`Knob::Background`] of `gene`.
     #[must_use]
     pub fn of_background(gene: &Gene) -> Self {
-        let dna = gene.limits.background.map(u64::from);
-        let most = dna.unwrap_or_else(|| limits::BACKGROUND_PER_GENE_MAX.into());
-        Self { least: 0, most, default: gene.limits.background_or_default().into(), dna }
+        let (dna, default) = (gene.limits.background, gene.limits.background_or_default());
+        Self::of_gene(dna.map(u64::from), limits::BACKGROUND_PER_GENE_MAX.into(), default.into())
     }
 
-    /// The bounds of [`Knob::BackgroundWait`] of `gene`, as those of its wait.
+    /// The bounds of [`Knob::BackgroundWait`] of `gene`.
     #[must_use]
     pub fn of_background_wait(gene: &Gene) -> Self {
-        let dna = gene.limits.background_wait_ms;
-        let most = dna.unwrap_or(limits::BACKGROUND_WAIT_MAX_MS);
-        Self { least: 0, most, default: gene.limits.background_wait_ms_or_default(), dna }
+        let (dna, default) = (gene.limits.background_wait_ms, gene.limits.background_wait_ms_or_default());
+        Self::of_gene(dna, limits::BACKGROUND_WAIT_MAX_MS, default)
     }
 
     /// `value`, if it lies inside.

@@ -22,6 +22,7 @@ use tokio::sync::mpsc;
 use super::{Commons, Overflow, Seat, Share};
 use crate::event::{EventLog, Happening};
 use crate::governor::{Ear, Event, Levels, Outlook};
+use crate::growth::follow;
 use crate::record::Recorder;
 use crate::wishes::Wishes;
 
@@ -264,21 +265,13 @@ impl Colonist {
                 self.answered.insert(wish.gene.clone(), least);
             }
         }
-        self.bound(&shares);
+        let ceilings = shares.iter().filter_map(|(gene, share)| Some((gene.clone(), share.most?))).collect();
         if self.around.commons.set_shares(shares) {
-            self.around.ear.tell(Event::Shared);
-        }
-    }
-
-    /// Makes this host's parts the bounds of its tissues.
-    fn bound(&self, shares: &BTreeMap<GeneName, Share>) {
-        let ceilings = shares.iter().filter_map(|(gene, share)| Some((gene.clone(), share.most?)));
-        let wishes = &self.around.wishes;
-        for gene in wishes.set_ceilings(ceilings.collect()) {
-            if let Some(tissue) = self.around.tissues.iter().find(|tissue| tissue.gene().name == gene) {
-                let (least, most) = wishes.range(&gene);
-                tissue.set_range(least, most);
+            self.around.wishes.set_ceilings(ceilings);
+            for tissue in &self.around.tissues {
+                follow(tissue, &self.around.wishes);
             }
+            self.around.ear.tell(Event::Shared);
         }
     }
 

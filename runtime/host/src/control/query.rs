@@ -32,15 +32,16 @@ impl Query {
         let mut query = Self::default();
         for pair in text.split('&') {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let is_on = value != "0" && value != "false";
             match key {
-                "follow" => query.follow = value != "0" && value != "false",
-                "plan" => query.plan = value != "0" && value != "false",
-                "now" => query.now = value != "0" && value != "false",
+                "follow" => query.follow = is_on,
+                "plan" => query.plan = is_on,
+                "now" => query.now = is_on,
                 "since" => query.since = value.parse().ok(),
                 "after" => query.after = value.parse().ok(),
                 "tail" => query.tail = value.parse().ok(),
                 "gene" => query.gene = Some(unescape(value)),
-                "history" => query.history = value != "0" && value != "false",
+                "history" => query.history = is_on,
                 "word" if query.words.len() < WORDS => query.words.push(unescape(value)),
                 "file" => query.file = Some(unescape(value)),
                 _ => {}

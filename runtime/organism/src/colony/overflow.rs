@@ -23,7 +23,7 @@ pub const REFUSED_RESTS: Nanos = ROUND;
 /// A host that did not answer is not asked for anything for so long.
 pub const SILENT_RESTS: Nanos = SUSPECT;
 /// Room that was offered a moment ago comes back: so long after the last offer a host still counts as one
-/// that may have some. A request is told once, when it comes, whether it may leave later.
+/// that may have some. A request that finds the queue full looks only once.
 pub const OFFER_LASTS: Nanos = SUSPECT;
 /// Refusals remembered at once; with more, hosts are asked again that just refused.
 const RESTS_MAX: usize = 4_096;
